@@ -218,17 +218,20 @@ fn is_empty(content: &[u8]) -> bool {
 }
 
 /// Reads a private key, as it was at `path`.
-fn decode(path: &Path, pem: &[u8], if_empty: &str) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
+fn decode(path: &Path, pem: &[u8], if_wrong: &str) -> Result<(Key, Zeroizing<Vec<u8>>), Failure> {
     if is_empty(pem) {
         return Err(failure(
             path,
-            format!("there is no key in this file, it is empty; {if_empty}"),
+            format!("there is no key in this file, it is empty; {if_wrong}"),
         ));
     }
     let (label, der) = pem_rfc7468::decode_vec(pem).map_err(|error| {
         failure(
             path,
-            format!("not a key in PEM ({error}); `openssl pkcs8 -topk8 -nocrypt` writes one"),
+            format!(
+                "not a key in PEM ({error}); {if_wrong}. A key in another form becomes one by `openssl pkcs8 -topk8 \
+                 -nocrypt`"
+            ),
         )
     })?;
     let der = Zeroizing::new(der);
@@ -392,6 +395,7 @@ mod tests {
         assert!(label.contains("has to name a PRIVATE KEY"), "{label}");
         let text = refusal("rubbish");
         assert!(text.contains("not a key in PEM"), "{text}");
+        assert!(text.contains("put the copy of the key back in its place"), "{text}");
         for empty in ["", "\n", "\0\0\0"] {
             let said = refusal(empty);
             assert!(said.contains("it is empty; put the copy of the key back"), "{said}");

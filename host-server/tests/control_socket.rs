@@ -36,7 +36,8 @@ const PACE: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_hours(1);
 
 /// Whose limits no test reaches by being slow.
-const PATIENT: Limits = Limits { connections: 8, request: LONG, line: LONG, ending: SOON };
+const PATIENT: Limits =
+    Limits { connections: 8, request: LONG, line: LONG, last_words: SHORT, ending: SOON };
 
 /// Tells the test how each request ended.
 struct Fake {
@@ -68,6 +69,11 @@ impl Fake {
                 // An error says that the test wants it to end.
                 let _ = self.held.lock().unwrap().recv();
                 Ok(())
+            }
+            "\"hold, and answer\"" => {
+                answer.line("\"holding\"")?;
+                let _ = self.held.lock().unwrap().recv();
+                answer.line("\"answered\"")
             }
             "\"two lines\"" => answer.line("1\n2"),
             "\"too long\"" => answer.line(&"1".repeat(MAX_LINE + 1)),
@@ -458,6 +464,25 @@ fn stopping_ends_what_is_open_and_removes_the_socket() {
     assert!(!server.path.exists());
     assert_eq!(fs::read_dir(server.directory.path()).unwrap().count(), 0);
     assert!(Connection::open(&server.path).unwrap().is_none());
+}
+
+#[test]
+fn whoever_is_being_answered_when_the_server_ends_hears_the_end() {
+    let mut server = Server::with(Limits { last_words: LONG, ..PATIENT }, None);
+    let connection = Connection::open(&server.path).unwrap().unwrap();
+    let mut held = connection.ask("\"hold, and answer\"").unwrap();
+    assert!(held.next_line().unwrap().is_some());
+    let (listener, release) = (server.listener.take(), server.release.take());
+    let path = server.path.clone();
+    let ending = thread::spawn(move || drop(listener));
+    // The socket is removed first, so the end has begun.
+    while path.exists() {
+        thread::yield_now();
+    }
+    drop(release);
+    assert_eq!(held.next_line().unwrap().as_deref(), Some("\"answered\""));
+    ending.join().unwrap();
+    server.ended().unwrap();
 }
 
 #[test]

@@ -87,7 +87,8 @@ impl Endpoint {
         let listener: OwnedFd = listen(address, &Config::default()).map_err(unusable)?.into();
         let listener = TcpListener::from(listener);
         let address = listener.local_addr().map_err(unusable)?;
-        let room = Room { connections: limits.connections, ending: limits.ending };
+        let Limits { connections, ending, .. } = limits;
+        let room = Room { connections, last_words: Duration::ZERO, ending };
         let serving = Serving::start(listener, room, Scrapers { limits, watched })
             .map_err(|error| fail(Exit::Failure, error))?;
         Ok(Self { address, _serving: serving })

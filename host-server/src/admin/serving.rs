@@ -64,15 +64,17 @@ pub(super) enum NoRoom {
 pub(super) struct Room {
     /// Connections at once, besides one in the place that is reserved.
     pub(super) connections: usize,
-    /// For those who are being served to end when the server does.
+    /// For those who are being served to hear the end of their answer when the server ends.
+    pub(super) last_words: Duration,
+    /// For those who are left to end then.
     pub(super) ending: Duration,
 }
 
 /// After the system had no descriptor or no memory for a connection.
 const RESPITE: Duration = Duration::from_millis(200);
 
-/// Serves connections until it is dropped. Then it ends all of them, and waits for those that are being
-/// served, but no longer than [`Room::ending`].
+/// Serves connections until it is dropped. Then it waits for those that are being served, for [`Room::last_words`],
+/// ends those that are left, and waits for them, but no longer than [`Room::ending`].
 pub(super) struct Serving<A: Attend> {
     shared: Arc<Shared<A>>,
     /// Closed, it ends the thread that accepts.
@@ -107,13 +109,10 @@ impl<A: Attend> Drop for Serving<A> {
     fn drop(&mut self) {
         drop(self.wake.take());
         let threads = self.acceptor.take().and_then(|acceptor| acceptor.join().ok());
-        let open = self.shared.open();
+        let Room { last_words, ending, .. } = self.shared.room;
+        let open = self.shared.wait(self.shared.open(), last_words);
         open.values().for_each(|stream| A::end(stream));
-        let still_open = self
-            .shared
-            .closed
-            .wait_timeout_while(open, self.shared.room.ending, |open| !open.is_empty())
-            .map_or_else(|poisoned| poisoned.into_inner().0.len(), |(open, _)| open.len());
+        let still_open = self.shared.wait(open, ending).len();
         if still_open > 0 {
             tracing::warn!(name: "operator_connections_left", still_open, on = A::WHAT, "connections have not ended in time");
         }
@@ -125,8 +124,17 @@ impl<A: Attend> Drop for Serving<A> {
     }
 }
 
+/// What is open.
+type Open<'a, S> = MutexGuard<'a, BTreeMap<u64, Arc<S>>>;
+
 impl<A: Attend> Shared<A> {
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<A::Stream>>> {
+    /// Waits until nothing is open any more, for so long at most.
+    fn wait<'a>(&self, open: Open<'a, A::Stream>, patience: Duration) -> Open<'a, A::Stream> {
+        let waited = self.closed.wait_timeout_while(open, patience, |open| !open.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn open(&self) -> Open<'_, A::Stream> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -61,7 +61,7 @@ pub fn make(making: &Making<'_>, file: &Path) -> Result<Manifest, Failure> {
 
 impl Making<'_> {
     fn copy(&self, draft: &Draft) -> Result<(), Failure> {
-        let size = self.copier.size()?;
+        let size = self.copier.size().map_err(|error| self.blame(error))?;
         let (directory, free_bytes) = (directory_of(&draft.path), free(&draft.path)?);
         let needed = size.saturating_add(self.min_free);
         if free_bytes < needed {

@@ -441,6 +441,41 @@ mod tests {
         }
     }
 
+    /// Of a database whose first page is damaged.
+    struct Damaged;
+
+    impl Copier for Damaged {
+        fn size(&self) -> Result<u64, StorageError> {
+            self.check(&Interrupt::default()).map(|()| 0)
+        }
+
+        fn copy(
+            &self,
+            _: &Path,
+            _: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+        ) -> Result<ControlFlow<()>, StorageError> {
+            Ok(ControlFlow::Break(()))
+        }
+
+        fn check(&self, _: &Interrupt) -> Result<(), StorageError> {
+            Err(StorageError::Damaged("waxwing.db is damaged: no database".into()))
+        }
+    }
+
+    #[test]
+    fn a_backup_of_a_database_whose_size_cannot_be_read_says_what_helps() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = directory.path().join("data");
+        let data = DataDir::create(&config.server.data).unwrap();
+        let keys = Fingerprints::read(&data, Digest([1; 32])).unwrap();
+        let backups = Backups::new(&config, keys, Box::new(Damaged));
+        let target = Target::Named(directory.path().join("backup.db"));
+        let failed = backups.make(target, false).unwrap_err();
+        assert_eq!(failed.exit(), Exit::Storage);
+        assert!(failed.to_string().contains("`waxwing-server run --recover`"), "{failed}");
+    }
+
     #[test]
     fn a_backup_that_hangs_is_waited_for_a_while_and_none_is_begun_afterwards() {
         let directory = tempfile::tempdir().unwrap();

@@ -15,12 +15,20 @@ struct Seen {
     path: String,
     owner: u32,
     mode: u32,
+    /// What it is, if it is no plain file.
+    kind: Option<&'static str>,
 }
 
 impl Seen {
     fn of(path: &Path, metadata: &Metadata) -> Self {
         let mode = metadata.permissions().mode() & 0o777;
-        Self { path: path.display().to_string(), owner: metadata.uid(), mode }
+        let kind = match metadata.file_type() {
+            kind if kind.is_file() => None,
+            kind if kind.is_dir() => Some("directory"),
+            kind if kind.is_symlink() => Some("link"),
+            _ => Some("device, pipe or socket"),
+        };
+        Self { path: path.display().to_string(), owner: metadata.uid(), mode, kind }
     }
 }
 
@@ -150,7 +158,17 @@ impl Wrong {
 }
 
 fn judge(directory: &Seen, private: &[Seen], others: &[Seen]) -> Finding {
-    let Seen { path, owner, mode } = directory;
+    let Seen { path, owner, mode, .. } = directory;
+    if let Some((file, kind)) =
+        private.iter().find_map(|file| file.kind.map(|kind| (&file.path, kind)))
+    {
+        return Finding::fail(
+            format!("{file} is a {kind}, and has to be a plain file"),
+            format!(
+                "move it away (mv {file} {file}.aside), and put the file in its place from a backup or its copy"
+            ),
+        );
+    }
     let all: Vec<_> = private.iter().chain(others).collect();
     if let Some(found) = foreign_directory(directory, &all) {
         return found;
@@ -197,7 +215,7 @@ mod tests {
     use super::*;
 
     fn seen(owner: u32, mode: u32) -> Seen {
-        Seen { path: "/data/x".into(), owner, mode }
+        Seen { path: "/data/x".into(), owner, mode, kind: None }
     }
 
     #[test]
@@ -219,6 +237,11 @@ mod tests {
         assert_eq!(judge_other(7).verdict, Ok);
         let left = judge_other(0);
         assert_eq!((left.verdict, &*left.help.unwrap()), (Fail, "run as root: chown 7 /data/x"));
+        // No mode of a directory makes a file of it.
+        let key = Seen { kind: Some("directory"), ..seen(7, 0o755) };
+        let found = judge(&seen(7, 0o700), &[key], &[]);
+        assert!(found.found.contains("is a directory, and has to be a plain file"), "{found:?}");
+        assert!(found.help.unwrap().contains("mv /data/x /data/x.aside"));
         // Where everything in the directory is another's, the directory is what was given away.
         let given = judge(&seen(0, 0o700), &[seen(7, 0o600), seen(7, 0o600)], &[]);
         assert!(given.found.contains("what is in it to the user with number 7"), "{}", given.found);
@@ -227,7 +250,12 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_told_with_one_command() {
-        let file = |name: &str, owner, mode| Seen { path: format!("/data/{name}"), owner, mode };
+        let file = |name: &str, owner, mode| Seen {
+            path: format!("/data/{name}"),
+            owner,
+            mode,
+            kind: None,
+        };
         let private = [file("key", 7, 0o640), file("db", 0, 0o600), file("log", 7, 0o600)];
         let found = judge(&seen(7, 0o770), &private, &[file("lock", 0, 0o600)]);
         for part in ["/data/db belongs to", "/data/lock belongs to", "read /data/key (mode 640)"] {

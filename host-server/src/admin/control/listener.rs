@@ -45,7 +45,9 @@ pub struct Limits {
     pub request: Duration,
     /// For a client to take each line of the answer.
     pub line: Duration,
-    /// For those who are being served to end when the server does.
+    /// For those who are being served to hear the end of their answer when the server ends.
+    pub last_words: Duration,
+    /// For those who are left to end then.
     pub ending: Duration,
 }
 
@@ -55,13 +57,14 @@ impl Default for Limits {
             connections: 8,
             request: Duration::from_secs(30),
             line: Duration::from_secs(30),
+            last_words: Duration::from_secs(1),
             ending: Duration::from_secs(5),
         }
     }
 }
 
-/// Serves the control socket until it is dropped. Then it removes the socket, ends all connections, and
-/// waits for those that are being served, but no longer than [`Limits::ending`].
+/// Serves the control socket until it is dropped. Then it removes the socket, waits for those that are being served,
+/// for [`Limits::last_words`], ends those that are left, and waits for them, but no longer than [`Limits::ending`].
 pub struct Listener {
     // Removed before anything else: commands that come then find that there is no server.
     file: SocketFile,
@@ -86,7 +89,8 @@ impl Listener {
         let (listener, file) = SocketFile::bind(path, group)?;
         listener.set_nonblocking(true).map_err(no_thread)?;
         let commands = Commands { serve, limits, has_group: group.is_some() };
-        let room = Room { connections: limits.connections, ending: limits.ending };
+        let Limits { connections, last_words, ending, .. } = limits;
+        let room = Room { connections, last_words, ending };
         let serving = Serving::start(listener, room, commands).map_err(no_thread)?;
         Ok(Self { file, _serving: serving })
     }

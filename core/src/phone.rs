@@ -18,6 +18,9 @@ pub struct Phone {
     text: [u8; Self::MAX_LEN],
 }
 
+/// What phones begin with that are no person's.
+const RESERVED: &[u8] = b"+999";
+
 impl Phone {
     /// Bytes of the longest phone number, `+` included.
     pub const MAX_LEN: usize = 16;
@@ -58,7 +61,7 @@ impl Phone {
     /// (PROTOCOL.md, "Registration").
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        self.as_bytes().starts_with(b"+999")
+        self.as_bytes().starts_with(RESERVED)
     }
 
     /// What may be shown of it.
@@ -89,6 +92,12 @@ impl PhonePrefix {
     #[must_use]
     pub fn begins(&self, phone: &Phone) -> bool {
         phone.as_bytes().starts_with(self.as_str().as_bytes())
+    }
+
+    /// Whether all phones that begin with it are [reserved](Phone::is_reserved).
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.as_str().as_bytes().starts_with(RESERVED)
     }
 
     fn as_str(&self) -> &str {

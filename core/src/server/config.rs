@@ -114,6 +114,18 @@ impl RegistrationPolicy {
         self.phones.as_ref().map(|phones| phones.len())
     }
 
+    /// Whether there is a phone with which somebody may become a user.
+    #[must_use]
+    pub fn allows_anybody(&self) -> bool {
+        match &self.phones {
+            Some(phones) => phones.iter().any(|phone| self.allows(phone)),
+            None => {
+                let is_countrys = |prefix: &PhonePrefix| !prefix.is_reserved();
+                self.open && (self.countries.is_empty() || self.countries.iter().any(is_countrys))
+            }
+        }
+    }
+
     /// Whether somebody with this phone may become a user. Accounts of the server itself do not ask.
     pub(super) fn allows(&self, phone: &Phone) -> bool {
         let begins_right =

@@ -36,14 +36,23 @@ impl RegistrationConfig {
     /// used is not the matter here.
     #[must_use]
     pub fn remark(&self) -> Option<String> {
-        let nobody = self.open && self.policy().is_ok_and(|policy| policy.phone_count() == Some(0));
-        nobody.then(|| {
-            format!(
-                "registration.allow_file: {} has no phone in it, so nobody can register: write the phones of those \
-                 who may into it, one a line, or let registration.allow_file be empty",
-                self.allow_file.display()
-            )
-        })
+        if !self.open || self.policy().map_or(true, |policy| policy.allows_anybody()) {
+            return None;
+        }
+        if self.allow_file.as_os_str().is_empty() {
+            let why = "registration.countries names no country (none has +999), so nobody can register: name those \
+                       whose people may, or let it be empty";
+            return Some(why.into());
+        }
+        let countries = match self.countries.is_empty() {
+            true => "",
+            false => " of registration.countries",
+        };
+        Some(format!(
+            "registration.allow_file: {} has no phone in it{countries} (no country has +999), so nobody can register: \
+             write the phones of those who may into it, one a line, or let registration.allow_file be empty",
+            self.allow_file.display()
+        ))
     }
 }
 
@@ -51,6 +60,8 @@ impl RegistrationConfig {
 fn phones(path: &Path) -> Result<Vec<Phone>, String> {
     let wrong = |metadata: &Metadata| access::others_can_change(path, metadata);
     let text = named_file::text(path, LARGEST, wrong).map_err(|error| error.to_string())?;
+    // Some editors put a mark of the order of bytes before a text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = (1..).zip(text.lines().map(str::trim));
     let phones = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     // The line is not shown: it may be a phone but for one digit.
@@ -85,7 +96,8 @@ mod tests {
             ["+4915112345601", "+15550001111"].map(|text| Phone::parse(text.as_bytes()).unwrap());
         let expected = RegistrationPolicy::new(true, Vec::new(), Some(two.to_vec())).unwrap();
         let file = "# people\n+15550001111\r\n\n  +4915112345601  ";
-        assert_eq!(policy(file), Ok(expected));
+        assert_eq!(policy(file), Ok(expected.clone()));
+        assert_eq!(policy("\u{feff}+15550001111\n+4915112345601"), Ok(expected));
         let nobody = RegistrationPolicy::new(true, Vec::new(), Some(Vec::new())).unwrap();
         assert_eq!(policy(""), Ok(nobody));
     }
@@ -102,6 +114,22 @@ mod tests {
         let said = remark(true, "# nobody yet\n").unwrap();
         assert!(said.contains("nobody can register"), "{said}");
         assert_eq!(remark(true, "+15550001111\n"), None);
+        // Nobody can have these.
+        assert!(remark(true, "+99900000001\n").unwrap().contains("no country has +999"));
+        assert_eq!(remark(true, "+99900000001\n+15550001111\n"), None);
+        fs::write(&path, "+15550001111\n").unwrap();
+        let of = |countries: &[&str], allow_file: &Path| RegistrationConfig {
+            open: true,
+            allow_file: allow_file.to_owned(),
+            countries: countries.iter().map(|country| country.parse().unwrap()).collect(),
+        };
+        let none = of(&["+49"], &path).remark().unwrap();
+        assert!(none.contains("no phone in it of registration.countries"), "{none}");
+        assert_eq!(of(&["+49", "+1"], &path).remark(), None);
+        assert!(
+            of(&["+999", "+9990"], Path::new("")).remark().unwrap().contains("names no country")
+        );
+        assert_eq!(of(&["+999", "+49"], Path::new("")).remark(), None);
         // Whoever closes it has said so.
         assert_eq!(remark(false, ""), None);
         assert_eq!(RegistrationConfig::default().remark(), None);

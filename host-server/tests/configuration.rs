@@ -259,6 +259,9 @@ fn a_log_that_is_to_go_where_no_plain_file_can_be_is_refused_by_a_check() {
         assert!(log.exists() == is_there);
         fs::write(&log, "").unwrap();
     }
+    // Who can change it can say what is in it.
+    fs::set_permissions(&log, fs::Permissions::from_mode(0o666)).unwrap();
+    refused(&check(&named(&log)).output().unwrap(), "log: others can change it; run: chmod go-w");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::kind::addresses;
 use super::{Config, ConfigError, DeliveryKind, directory};
+use crate::access::others_can_change;
 use crate::otp;
 
 impl Config {
@@ -164,7 +165,9 @@ pub(crate) fn check_place_of_log(file: &Path) -> Result<(), ConfigError> {
     }
     let Ok(found) = fs::symlink_metadata(file) else { return Ok(()) };
     match found.file_type() {
-        kind if kind.is_file() => Ok(()),
+        kind if kind.is_file() => {
+            others_can_change(file, &found).map_or(Ok(()), |why| Err(refused(file, &why)))
+        }
         kind if kind.is_dir() => {
             Err(refused(file, "it is a directory and no file: name a file, such as one in it"))
         }

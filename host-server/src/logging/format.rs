@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,8 +23,17 @@ use crate::config::LogFormat;
 pub(super) struct Format {
     format: LogFormat,
     text: format::Format<Full, SystemTime>,
-    /// When each kind of warning was last said, and how often it was left out since.
-    warnings: Mutex<HashMap<Identifier, (Instant, u64)>>,
+    /// What was said last of each kind of warning.
+    warnings: Mutex<HashMap<Identifier, Vec<Said>>>,
+}
+
+/// A warning that was said.
+struct Said {
+    /// Its reason, as a number.
+    reason: u64,
+    at: Instant,
+    /// How often it was left out since.
+    left_out: u64,
 }
 
 /// One object of JSON.
@@ -45,8 +56,11 @@ impl Format {
         Self { format, text: format::format(), warnings: Mutex::default() }
     }
 
+    /// So many reasons of one kind of warning are told from one another in that time: others can bring reasons about.
+    const REASONS: usize = 4;
+
     /// How often this was left out before; nothing if it is to be left out, too.
-    fn left_out(&self, metadata: &Metadata<'_>, now: Instant) -> Option<u64> {
+    fn left_out(&self, metadata: &Metadata<'_>, reason: u64, now: Instant) -> Option<u64> {
         // Some count by themselves.
         let is_counted =
             ["times", "lines"].iter().any(|name| metadata.fields().field(name).is_some());
@@ -55,17 +69,28 @@ impl Format {
         }
         // The kinds are the places in the program: there is a bound.
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        match warnings.get_mut(&metadata.callsite()) {
-            Some((said, left_out)) if now.duration_since(*said) < Self::PAUSE => {
-                *left_out += 1;
-                None
+        let said = warnings.entry(metadata.callsite()).or_default();
+        let is_fresh = |said: &Said| now.duration_since(said.at) < Self::PAUSE;
+        if let Some(same) = said.iter_mut().find(|said| said.reason == reason) {
+            if is_fresh(same) {
+                same.left_out += 1;
+                return None;
             }
-            before => {
-                let left_out = before.map_or(0, |(_, left_out)| *left_out);
-                warnings.insert(metadata.callsite(), (now, 0));
-                Some(left_out)
-            }
+            let left_out = mem::take(&mut same.left_out);
+            same.at = now;
+            return Some(left_out);
         }
+        if said.len() < Self::REASONS {
+            said.push(Said { reason, at: now, left_out: 0 });
+            return Some(0);
+        }
+        let oldest = said.iter_mut().min_by_key(|said| said.at)?;
+        if is_fresh(oldest) {
+            oldest.left_out += 1;
+            return None;
+        }
+        let left_out = mem::replace(oldest, Said { reason, at: now, left_out: 0 }).left_out;
+        Some(left_out)
     }
 }
 
@@ -80,7 +105,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let Some(left_out) = self.left_out(event.metadata(), Instant::now()) else {
+        let Some(left_out) = self.left_out(event.metadata(), reason(event), Instant::now()) else {
             return Ok(());
         };
         match self.format {
@@ -91,6 +116,26 @@ where
                 self.text.format_event(context, Writer::new(&mut line), event)?;
                 writeln!(writer, "{} {LEFT_OUT}={left_out}", line.trim_end_matches('\n'))
             }
+        }
+    }
+}
+
+/// Fields that say why, or of which of several.
+const REASONS: [&str; 3] = ["why", "error", "way"];
+
+/// What an event says of its reason, as a number.
+fn reason(event: &Event<'_>) -> u64 {
+    let mut reason = Reason(DefaultHasher::new());
+    event.record(&mut reason);
+    reason.0.finish()
+}
+
+struct Reason(DefaultHasher);
+
+impl Visit for Reason {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if REASONS.contains(&field.name()) {
+            format!("{value:?}").hash(&mut self.0);
         }
     }
 }
@@ -231,8 +276,14 @@ mod tests {
             });
             FOUND.get().unwrap()
         };
-        let at = |seconds| format.left_out(metadata, now + Duration::from_secs(seconds));
-        let heard = [at(0), at(1), at(9), at(10), at(11), at(25)];
+        let of =
+            |reason, seconds| format.left_out(metadata, reason, now + Duration::from_secs(seconds));
+        let heard = [0, 1, 9, 10, 11, 25].map(|seconds| of(7, seconds));
         assert_eq!(heard, [Some(0), None, None, Some(2), None, Some(1)]);
+        // Other reasons are told, but not as many as somebody likes.
+        let heard = [1, 2, 3, 4, 5, 1].map(|reason| of(reason, 26));
+        assert_eq!(heard, [Some(0), Some(0), Some(0), None, None, None]);
+        assert_eq!(of(7, 27), None);
+        assert_eq!([of(4, 40), of(4, 41)], [Some(3), None]);
     }
 }

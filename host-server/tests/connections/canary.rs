@@ -63,7 +63,7 @@ fn what_keeps_letters_from_arriving_is_named() {
     assert_eq!((&round["result"], &round["failed_at"]), (&"failed".into(), &"fetch".into()));
     assert!(round["why"].as_str().unwrap().contains("users resume"), "{round}");
     let said = server.operator(0, &["status"]);
-    assert!(said.contains("DOES NOT ARRIVE since"), "{said}");
+    assert!(said.contains("the last one did not arrive, at the stage fetch"), "{said}");
     server.operator(0, &["users", "resume", "2"]);
     // Also the letter that was left over.
     arrives(&server);

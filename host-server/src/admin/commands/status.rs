@@ -516,8 +516,9 @@ impl Storage {
                  ARE REFUSED"
                     .to_owned()
             }
-            Some(free) => format!("; there is room for {} more", figures::bytes(free)),
-            None => String::new(),
+            // What is free inside the database helps nobody then.
+            Some(free) if self.works => format!("; there is room for {} more", figures::bytes(free)),
+            _ => String::new(),
         };
         writeln!(out, "storage      {state}{oldest}{free}")?;
         if let Some(why) = &self.trouble {
@@ -663,10 +664,18 @@ impl Canary {
             (&self.fails_since, &self.fails_at, &self.why)
         {
             let ago = ago(self.failed_s_ago);
-            writeln!(
-                out,
-                "             DOES NOT ARRIVE since {since}, at the stage {stage}{ago}: {why}"
-            )?;
+            // Where none is sent by the clock, nothing is known of now.
+            match self.every_ms {
+                Some(_) => writeln!(
+                    out,
+                    "             DOES NOT ARRIVE since {since}, at the stage {stage}{ago}: {why}"
+                )?,
+                None => writeln!(
+                    out,
+                    "             the last one did not arrive, at the stage {stage}{ago}: {why}; `waxwing-server \
+                     doctor --live` tries again"
+                )?,
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use waxwing_core::server::Shard;
 use waxwing_core::server::storage::{Answer, Question, QueueId};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
-use waxwing_server::store::{AsideLetter, Personal, Storage};
+use waxwing_server::store::{ApplyError, AsideLetter, Personal, Storage};
 
 use super::*;
 
@@ -60,6 +60,20 @@ fn a_damaged_letter_costs_itself_alone_and_its_sender_is_told() {
     assert_eq!(kept, [2, 4, 5]);
     assert_eq!(aside(&mut storage, 2).len(), 3);
     assert_eq!(aside(&mut storage, 3), []);
+}
+
+#[test]
+fn a_table_that_is_gone_stops_the_server_and_is_not_waited_for() {
+    let Some(place) = Place::new() else { return };
+    let mut storage = place.storage(1, 11);
+    apply(&mut storage, [create(1), create(2), insert(1, 1, 2, 100)]).unwrap();
+    place.sql("ALTER TABLE waxwing.pending_messages RENAME TO elsewhere");
+    let gone = apply(&mut storage, [insert(2, 1, 2, 100)]).unwrap_err();
+    assert!(
+        matches!(&gone, ApplyError::Fatal(why) if why.contains("bring its backup back again")),
+        "{gone}"
+    );
+    place.sql("ALTER TABLE waxwing.elsewhere RENAME TO pending_messages");
 }
 
 #[test]

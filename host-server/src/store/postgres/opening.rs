@@ -3,7 +3,7 @@
 use waxwing_core::crypto::Digest;
 use waxwing_core::time::Instant;
 
-use super::session::Sessions;
+use super::session::{NOT_WHOLE, Sessions};
 use super::url::Names;
 use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, Terms, admin, safety, unreachable};
 use crate::store::engine::{Looked, Schema, SecondCopy, Standby, Use};
@@ -247,17 +247,12 @@ fn of_other_version(version: &str) -> String {
 
 /// Something is missing that every server has in its database.
 pub(super) fn not_whole(why: &str) -> StorageError {
-    let help = "the database is not whole: bring its backup back again, into an empty database";
-    StorageError::Misplaced(format!("{why}; {help}").into())
+    StorageError::Misplaced(format!("{why}; {NOT_WHOLE}").into())
 }
 
-/// The role of the server may not do that, or what it needs is not there.
+/// The role of the server may not do that.
 pub(super) fn closed(names: &Names, error: ApplyError) -> StorageError {
     match error {
-        // undefined_table, undefined_column
-        ApplyError::Unavailable(why) if why.starts_with("42P01") || why.starts_with("42703") => {
-            not_whole(&why)
-        }
         // insufficient_privilege
         ApplyError::Unavailable(why) if why.starts_with("42501") => {
             let why = format!(

@@ -409,6 +409,20 @@ fn meaning(error: &Error) -> ApplyError {
         code if code.code().starts_with("XX") || code.code().starts_with("58") => {
             ApplyError::Corrupt(why)
         }
+        // Whoever brings it back brings back another state than the one that the server has in mind.
+        code if IS_GONE.contains(code) => ApplyError::Fatal(format!("{why}; {NOT_WHOLE}")),
         _ => ApplyError::Unavailable(why),
     }
 }
+
+/// What to do where something is missing that every server has in its database.
+pub(super) const NOT_WHOLE: &str =
+    "the database is not whole: bring its backup back again, into an empty database";
+
+/// What the database says where a table, a part of one, a function or all of them are missing.
+const IS_GONE: [SqlState; 4] = [
+    SqlState::UNDEFINED_TABLE,
+    SqlState::UNDEFINED_COLUMN,
+    SqlState::UNDEFINED_FUNCTION,
+    SqlState::INVALID_SCHEMA_NAME,
+];

@@ -86,13 +86,6 @@ impl Home {
         Self::session_holder_in(self.dir())
     }
 
-    /// Whether another session of the account has ended that of this home, and nobody has wanted it back since.
-    #[must_use]
-    pub fn is_taken_over(&self) -> bool {
-        let file = File::open(self.dir().join(FILE)).ok();
-        file.and_then(|file| Note::read(&file)).is_some_and(|note| note.is_taken_over)
-    }
-
     /// The same of a home that need not open: its holder may have been stopped while it wrote.
     #[must_use]
     pub fn session_holder_in(dir: &Path) -> Option<Holder> {
@@ -104,6 +97,13 @@ impl Home {
         let Note { pid, since, has_backlog, problem, is_taken_over: _ } = note;
         let since = UnixTime::from_seconds(since);
         Some(Holder { pid, since, has_backlog, problem, silent_for })
+    }
+
+    /// Whether another session of the account has ended that of this home, and nobody has wanted it back since.
+    #[must_use]
+    pub fn is_taken_over(&self) -> bool {
+        let file = File::open(self.dir().join(FILE)).ok();
+        file.and_then(|file| Note::read(&file)).is_some_and(|note| note.is_taken_over)
     }
 }
 

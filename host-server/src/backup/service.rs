@@ -206,7 +206,7 @@ impl Backups {
     }
 
     fn make(&self, target: Target, scheduled: bool) -> Result<Made, Failure> {
-        let _turn = self.turns.take();
+        let turn = self.turns.take();
         if self.interrupt.is_asked() {
             return Err(stopped());
         }
@@ -222,6 +222,8 @@ impl Backups {
         });
         let mut state = self.lock_state();
         state.begun = None;
+        // Whoever hears that it is made can have the next one made.
+        drop(turn);
         match &made {
             Ok((file, manifest)) => {
                 state.trouble_by_hand = None;

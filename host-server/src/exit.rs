@@ -180,6 +180,9 @@ impl From<ApplyError> for Failure {
         let exit = match error {
             ApplyError::Fenced(_) | ApplyError::Isolated(_) => Exit::Fenced,
             ApplyError::Twin(_) => Exit::Config,
+            ApplyError::Away(_) | ApplyError::AwaitsStandby | ApplyError::Unclear(_) => {
+                Exit::Network
+            }
             _ => Exit::Storage,
         };
         Self::new(exit, error)

@@ -12,7 +12,7 @@ use waxwing_core::server::storage::QueueId;
 use super::control::Answer;
 use super::protocol::{Line, Problem};
 use super::running::{Interrupted, Running};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::offer::Offered;
 use crate::runtime::Late;
 use crate::store::{Finding, Inspection};
@@ -108,7 +108,7 @@ impl Running {
                     "{}, and nothing was done: repeat the command when that has changed",
                     self.silence_of(whom)
                 );
-                return Err(Problem::new(whom.exit(), message).into());
+                return Err(Problem::new(self.exit_of(whom), message).into());
             }
             None => {}
         }
@@ -119,7 +119,7 @@ impl Running {
             let message = format!(
                 "{who}: what was asked has begun, and whether it is done to its end shows when that has changed"
             );
-            Err(Interrupted::Unclear(Problem::new(whom.exit(), message)))
+            Err(Interrupted::Unclear(Problem::new(self.exit_of(whom), message)))
         })
     }
 
@@ -152,15 +152,30 @@ impl Running {
     ) -> Result<Finding, Interrupted> {
         let asked = self.storage.inspect(what);
         let found = self.wait_at_most(answer, Whom::Storage, &asked)?;
-        let found =
-            found.ok_or_else(|| Problem::new(Exit::Storage, self.silence_of(Whom::Storage)))?;
-        Ok(found.map_err(|why| Problem::new(Exit::Storage, why))?)
+        let found = found
+            .ok_or_else(|| Problem::new(self.storage_exit(), self.silence_of(Whom::Storage)))?;
+        Ok(found?)
     }
 
     fn patience_with(&self, whom: Whom) -> Duration {
         match whom {
             Whom::Loop(_) | Whom::LoopAndStorage(_) => self.reports.patience(),
             Whom::Storage => self.storage_patience,
+        }
+    }
+
+    fn exit_of(&self, whom: Whom) -> Exit {
+        match whom {
+            Whom::Loop(_) | Whom::LoopAndStorage(_) => Exit::Failure,
+            Whom::Storage => self.storage_exit(),
+        }
+    }
+
+    /// How a command ends that storage does not answer, or whose change it does not take.
+    pub(super) fn storage_exit(&self) -> Exit {
+        match self.configuration.runs().storage.is_shared() {
+            true => Exit::Network,
+            false => Exit::Storage,
         }
     }
 
@@ -193,19 +208,10 @@ impl Running {
     }
 }
 
-impl Whom {
-    const fn exit(self) -> Exit {
-        match self {
-            Self::Loop(_) | Self::LoopAndStorage(_) => Exit::Failure,
-            Self::Storage => Exit::Storage,
-        }
-    }
-}
-
 /// What shows whether storage answers: something small that was looked up, one at a time.
 #[derive(Default)]
 struct Sign {
-    open: Option<(Instant, Receiver<Result<Finding, String>>)>,
+    open: Option<(Instant, Receiver<Result<Finding, Failure>>)>,
 }
 
 impl Sign {

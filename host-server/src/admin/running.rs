@@ -188,12 +188,12 @@ impl Running {
     ) -> Result<(), Interrupted> {
         let asked = self.storage.change_bans(change);
         let ended = self.outcome(answer, Whom::Storage, &asked)?;
-        Ok(ended.map_err(|why| {
+        Ok(ended.map_err(|failure| {
             let message = format!(
-                "storage does not take it now ({why}), and nothing was changed; the log says more, and the \
+                "storage does not take it now ({failure}), and nothing was changed; the log says more, and the \
                  command can be repeated"
             );
-            Problem::new(Exit::Storage, message)
+            Problem::new(failure.exit(), message)
         })?)
     }
 
@@ -203,7 +203,7 @@ impl Running {
         loop {
             let asked = self.storage.forget_fates(user, after);
             let next = self.outcome(answer, Whom::Storage, &asked)?;
-            after = next.map_err(|why| Problem::new(Exit::Storage, why))?;
+            after = next?;
             if after.is_none() {
                 break;
             }
@@ -212,7 +212,7 @@ impl Running {
         }
         let asked = self.storage.erase(user);
         let ended = self.outcome(answer, Whom::Storage, &asked)?;
-        Ok(ended.map_err(|why| Problem::new(Exit::Storage, why))?)
+        Ok(ended?)
     }
 
     /// The user with this id or phone.

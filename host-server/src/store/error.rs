@@ -58,14 +58,18 @@ pub enum ApplyError {
     /// Nothing of it has happened, and nothing else will for now: locked, read-only, unreadable.
     #[error("not available: {0}")]
     Unavailable(String),
+    /// Nothing of it has happened, and nothing else will for now: the database server that has it cannot be
+    /// reached, or does not let it be done.
+    #[error("not available: {0}")]
+    Away(String),
     /// Nothing of it has happened, and nothing else will before the second machine of the storage is back, for
     /// which every commit waits. No other server can take it over meanwhile, either.
     #[error(
         "the storage waits for its synchronous standby, and confirms nothing before that is back"
     )]
     AwaitsStandby,
-    /// It is not known yet whether it has happened; [`Storage::resolve`] finds
-    /// out.
+    /// It is not known yet whether it has happened, since the database server that has it has not said so;
+    /// [`Storage::resolve`] finds out.
     #[error("it is not known yet whether it has happened: {0}")]
     Unclear(String),
     /// Nothing of it has happened, because another server has taken the storage over. The process has to
@@ -103,7 +107,7 @@ impl ApplyError {
     #[must_use]
     pub const fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::Refused(_) | Self::Unavailable(_) | Self::AwaitsStandby => {
+            Self::Refused(_) | Self::Unavailable(_) | Self::Away(_) | Self::AwaitsStandby => {
                 Some(Outcome::Unavailable)
             }
             Self::Unclear(_)

@@ -93,7 +93,7 @@ pub trait Storage: Inspect + Personal + KeepBans + Ownership + Send {
     /// it is to be called again.
     ///
     /// # Errors
-    /// [`ApplyError::Unclear`] and [`ApplyError::Unavailable`]: it cannot be said now, and is to be asked
+    /// [`ApplyError::Unclear`] and [`ApplyError::Away`]: it cannot be said now, and is to be asked
     /// again after a pause. Else as [`Storage::apply`].
     fn resolve(&mut self) -> Result<Option<Resolved>, ApplyError> {
         Err(ApplyError::Fatal("nothing is unclear in a storage that always knows".into()))

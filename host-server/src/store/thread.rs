@@ -15,6 +15,7 @@ use waxwing_core::time::UnixTime;
 use super::turn::{CommitCounts, Commits, Done, Failed, Job, Reports, StorageTurns, TurnOptions};
 use super::{BanChange, FatePlace, Finding, Inspection, Storage, StorageError};
 use crate::clock::{Clock, SystemClock};
+use crate::exit::Failure;
 use crate::offer::{Offer, Offered};
 use crate::wake::Wake;
 
@@ -95,7 +96,7 @@ impl Inspector {
     /// Has something looked up. The receiver hears what was found, or the reason why not; it is
     /// disconnected when the thread has ended.
     #[must_use]
-    pub fn inspect(&self, what: Inspection) -> Receiver<Result<Finding, String>> {
+    pub fn inspect(&self, what: Inspection) -> Receiver<Result<Finding, Failure>> {
         let (answer, found) = channel();
         if let Some(jobs) = self.jobs.upgrade() {
             // No machine hears of it.
@@ -111,7 +112,7 @@ impl Inspector {
 
     /// Has the bans changed. Whoever waits hears how it ended, and nothing when the thread has ended.
     #[must_use]
-    pub fn change_bans(&self, change: BanChange) -> Offered<Result<(), String>> {
+    pub fn change_bans(&self, change: BanChange) -> Offered<Result<(), Failure>> {
         self.offer(|answer| Job::ChangeBans(change, answer))
     }
 
@@ -127,7 +128,7 @@ impl Inspector {
     /// Tells storage that it belongs to another key of the server's from this moment on. The receiver hears
     /// how it ended; it is disconnected when the thread has ended.
     #[must_use]
-    pub fn set_server_key(&self, key: Digest, now: UnixTime) -> Receiver<Result<(), String>> {
+    pub fn set_server_key(&self, key: Digest, now: UnixTime) -> Receiver<Result<(), Failure>> {
         let (answer, ended) = channel();
         if let Some(jobs) = self.jobs.upgrade() {
             // No machine hears of it.
@@ -143,13 +144,13 @@ impl Inspector {
         &self,
         user: UserId,
         after: Option<FatePlace>,
-    ) -> Offered<Result<Option<FatePlace>, String>> {
+    ) -> Offered<Result<Option<FatePlace>, Failure>> {
         self.offer(|answer| Job::ForgetFates(user, after, answer))
     }
 
     /// Has storage forget the rest of it. Whoever waits hears how it ended, and nothing when the thread has ended.
     #[must_use]
-    pub fn erase(&self, user: UserId) -> Offered<Result<(), String>> {
+    pub fn erase(&self, user: UserId) -> Offered<Result<(), Failure>> {
         self.offer(|answer| Job::Erase(user, answer))
     }
 

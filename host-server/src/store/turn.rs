@@ -33,16 +33,16 @@ pub enum Job {
     Ask(Ask),
     /// Something that an operator looks up, and where what is found goes. It changes nothing, and the
     /// server goes on even if it fails.
-    Inspect(Inspection, Sender<Result<Finding, String>>),
+    Inspect(Inspection, Sender<Result<Finding, Failure>>),
     /// A change of the bans, and who hears how it ended.
-    ChangeBans(BanChange, Sender<Result<(), String>>),
+    ChangeBans(BanChange, Sender<Result<(), Failure>>),
     /// Another key of the server from this moment on, and who hears how it ended.
-    SetServerKey(Digest, UnixTime, Sender<Result<(), String>>),
+    SetServerKey(Digest, UnixTime, Sender<Result<(), Failure>>),
     /// The first step of the end of what is left of a user who was removed, and who hears where it goes on; see
     /// [`super::Personal::erase`].
-    ForgetFates(UserId, Option<FatePlace>, Sender<Result<Option<FatePlace>, String>>),
+    ForgetFates(UserId, Option<FatePlace>, Sender<Result<Option<FatePlace>, Failure>>),
     /// The last step, and who hears how it ended.
-    Erase(UserId, Sender<Result<(), String>>),
+    Erase(UserId, Sender<Result<(), Failure>>),
     /// One of these, unless whoever asked has taken it back.
     Offered(Offer, Box<Self>),
 }
@@ -276,7 +276,7 @@ impl StorageTurns {
                     wake(machines, reports);
                 }
                 Job::Inspect(what, answer) => {
-                    let found = what.look(&mut *self.storage).map_err(|error| error.explained());
+                    let found = what.look(&mut *self.storage).map_err(Failure::of_storage);
                     // Whoever asked may wait no more.
                     let _ = answer.send(found);
                 }
@@ -293,7 +293,7 @@ impl StorageTurns {
                     let forgotten = match self.storage.forget_fates_from(user, after) {
                         Ok(next) => Ok(next),
                         Err(error) => {
-                            let why = error.to_string();
+                            let why = error.clone().into();
                             self.outcome(error, reports)?;
                             Err(why)
                         }
@@ -357,6 +357,7 @@ impl StorageTurns {
             Err(
                 error @ (ApplyError::Unclear(_)
                 | ApplyError::Unavailable(_)
+                | ApplyError::Away(_)
                 | ApplyError::AwaitsStandby
                 | ApplyError::Refused(_)),
             ) => {
@@ -428,8 +429,12 @@ impl StorageTurns {
                     return Ok(());
                 }
                 Err(error) => {
-                    let hopeless =
-                        matches!(error, ApplyError::Unavailable(_) | ApplyError::AwaitsStandby);
+                    let hopeless = matches!(
+                        error,
+                        ApplyError::Unavailable(_)
+                            | ApplyError::Away(_)
+                            | ApplyError::AwaitsStandby
+                    );
                     let outcome = self.outcome(error, reports)?;
                     if hopeless {
                         tell_outcome(group, at.., outcome, reports);
@@ -468,7 +473,7 @@ impl StorageTurns {
     fn end(
         &mut self,
         ended: Result<(), ApplyError>,
-        answer: Sender<Result<(), String>>,
+        answer: Sender<Result<(), Failure>>,
         now: Instant,
         reports: &mut dyn Reports,
     ) -> Result<(), Failed> {
@@ -483,7 +488,7 @@ impl StorageTurns {
                 return Ok(());
             }
             Err(error) => {
-                let why = error.to_string();
+                let why = error.clone().into();
                 self.outcome(error, reports)?;
                 Err(why)
             }

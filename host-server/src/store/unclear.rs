@@ -8,6 +8,7 @@ use waxwing_core::time::Instant;
 
 use super::Resolved;
 use super::turn::{Done, Group, Job, Reports, tell_outcome, wake};
+use crate::exit::{Exit, Failure};
 
 /// What an operator hears who wants something of a storage that has something unclear.
 const UNKNOWN: &str = "storage is not available: it is not known yet whether the last changes have happened; \
@@ -22,7 +23,7 @@ pub(super) enum Waiting {
     /// The machine with this number, for the answer to this question.
     Question(usize, Ticket),
     /// An operator.
-    Operator(Sender<Result<(), String>>),
+    Operator(Sender<Result<(), Failure>>),
     /// Nobody.
     Nobody,
 }
@@ -82,7 +83,7 @@ impl Unclear {
             (Waiting::Operator(answer), resolved) => {
                 let told = match resolved {
                     Resolved::Done(_) => Ok(()),
-                    Resolved::NotDone => Err(NOT_DONE.into()),
+                    Resolved::NotDone => Err(away(NOT_DONE)),
                 };
                 // Whoever asked may wait no more.
                 let _ = answer.send(told);
@@ -90,6 +91,11 @@ impl Unclear {
             (Waiting::Nobody, _) => {}
         }
     }
+}
+
+/// Only a database server leaves something unclear.
+fn away(why: &str) -> Failure {
+    Failure::new(Exit::Network, why)
 }
 
 /// Says at once that a job cannot be done now.
@@ -104,11 +110,11 @@ pub(super) fn refuse(machine: usize, job: Job, reports: &mut dyn Reports) {
             reports.wake(machine);
         }
         // Whoever asked may wait no more.
-        Job::Inspect(_, answer) => drop(answer.send(Err(UNKNOWN.into()))),
+        Job::Inspect(_, answer) => drop(answer.send(Err(away(UNKNOWN)))),
         Job::ChangeBans(_, answer) | Job::SetServerKey(_, _, answer) | Job::Erase(_, answer) => {
-            drop(answer.send(Err(UNKNOWN.into())));
+            drop(answer.send(Err(away(UNKNOWN))));
         }
-        Job::ForgetFates(_, _, answer) => drop(answer.send(Err(UNKNOWN.into()))),
+        Job::ForgetFates(_, _, answer) => drop(answer.send(Err(away(UNKNOWN)))),
         Job::Offered(_, job) => refuse(machine, *job, reports),
     }
 }

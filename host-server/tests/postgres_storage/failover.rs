@@ -60,7 +60,7 @@ fn nothing_that_was_confirmed_is_lost_with_the_primary_and_nobody_serves_from_it
                 Err(ApplyError::Unclear(_)) => {
                     resolved(&mut groups).unwrap() == Resolved::Done(None)
                 }
-                Err(ApplyError::Unavailable(_)) => false,
+                Err(ApplyError::Away(_)) => false,
                 Err(error) => panic!("{error}"),
             };
             if done {

@@ -60,10 +60,7 @@ fn a_database_whose_disk_is_full_takes_nothing_and_loses_nothing() {
         }
         assert!(accepted < 1_000, "the disk does not get full");
     };
-    assert!(
-        matches!(&refused, ApplyError::Unavailable(why) if why.starts_with("53100")),
-        "{refused:?}"
-    );
+    assert!(matches!(&refused, ApplyError::Away(why) if why.starts_with("53100")), "{refused:?}");
     assert_eq!(place.sql("SELECT count(*) FROM waxwing.pending_messages"), accepted.to_string());
     disk.grow();
     groups.apply(&[batch([insert(accepted + 1, 1, 2, 60_000)])]).unwrap();

@@ -146,7 +146,7 @@ fn resolved(groups: &mut Groups<Server>) -> Result<Resolved, ApplyError> {
         assert!(begin.elapsed() < PATIENCE, "it is not found out");
         match groups.resolve() {
             Ok(Some(resolved)) => return Ok(resolved),
-            Ok(None) | Err(ApplyError::Unclear(_) | ApplyError::Unavailable(_)) => {}
+            Ok(None) | Err(ApplyError::Unclear(_) | ApplyError::Away(_)) => {}
             Err(error) => return Err(error),
         }
     }

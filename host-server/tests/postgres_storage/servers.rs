@@ -256,6 +256,12 @@ fn a_database_that_dies_and_comes_back_is_used_again_without_a_new_start() {
     cluster.postgres.kill();
     let is_ready = || cluster.operator("a", &["health", "--ready"]).status.code() == Some(0);
     until("it is not ready", || !is_ready());
+    // Whoever asks a server hears the same as whoever starts one.
+    for asked in [&["users", "list"][..], &["users", "show", "7"], &["ban", "add", "203.0.113.7"]] {
+        let ended = cluster.operator("a", asked);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{asked:?}: {said}");
+    }
     let _again = cluster.postgres.start_again();
     until("it is ready", is_ready);
     drop(first);

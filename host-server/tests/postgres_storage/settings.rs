@@ -27,7 +27,7 @@ fn where_two_copies_are_asked_for_nothing_is_taken_while_no_standby_is_named() {
     let mut groups = place.groups(1, 11);
     let refused = groups.apply(&[batch([create(1)])]);
     assert!(
-        matches!(&refused, Err(ApplyError::Unavailable(why)) if why.contains("standby")),
+        matches!(&refused, Err(ApplyError::Away(why)) if why.contains("standby")),
         "{refused:?}"
     );
     assert_eq!(place.sql("SELECT count(*) FROM waxwing.users"), "0");
@@ -44,7 +44,7 @@ fn where_two_copies_are_asked_for_nothing_is_taken_while_no_standby_is_named() {
     assert_eq!(done, Ok(()));
     assert_eq!(place.sql("SELECT count(*) FROM waxwing.users"), "1");
     // A standby that is named no more counts as none.
-    assert!(matches!(groups.apply(&[batch([create(2)])]), Err(ApplyError::Unavailable(_))));
+    assert!(matches!(groups.apply(&[batch([create(2)])]), Err(ApplyError::Away(_))));
     groups.apply(&[]).unwrap();
 }
 

@@ -103,7 +103,7 @@ pub(super) fn set(
                 let replaced = Limits::of(&user.limits);
                 Ok((Set { user: user.id.get(), limits: shown, replaced }, Outcome::done("")))
             }
-            other => Err(not_administered(user.id, other).into()),
+            other => Err(not_administered(running, user.id, other).into()),
         }
     })?;
     item(answer, set)

@@ -157,7 +157,7 @@ pub(super) fn expire(
                 let detail = figures::count(letters, "letter", "letters");
                 Ok((expired, Outcome::done(detail)))
             }
-            other => Err(not_administered(user.id, other).into()),
+            other => Err(not_administered(running, user.id, other).into()),
         }
     })?;
     item(answer, expired)

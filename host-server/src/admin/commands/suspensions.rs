@@ -126,7 +126,7 @@ pub(super) fn suspend(
                 let kept = Kept { user: user.id.get(), suspended: true, until: end, replaced };
                 Ok((kept, Outcome::done("")))
             }
-            other => Err(not_administered(user.id, other).into()),
+            other => Err(not_administered(running, user.id, other).into()),
         }
     })?;
     item(answer, kept)
@@ -153,7 +153,7 @@ pub(super) fn resume(
                 let kept = Kept { user, suspended: false, until: None, replaced: None };
                 Ok((kept, Outcome::done("")))
             }
-            other => Err(not_administered(user.id, other).into()),
+            other => Err(not_administered(running, user.id, other).into()),
         }
     })?;
     item(answer, kept)

@@ -229,12 +229,16 @@ pub(super) fn remove_from(
         Ok(Administered::Removed { phone, undelivered }) => {
             Ok(Removed::new(user, &phone, undelivered))
         }
-        other => Err(not_administered(user, other).into()),
+        other => Err(not_administered(running, user, other).into()),
     }
 }
 
 /// Why something was not done to a user.
-pub(super) fn not_administered(user: UserId, ended: runtime::Administration) -> Problem {
+pub(super) fn not_administered(
+    running: &Running,
+    user: UserId,
+    ended: runtime::Administration,
+) -> Problem {
     match ended {
         Err(AdministrationError::NoSuchUser) => Problem::no_such_user(&UserName::Id(user)),
         Err(AdministrationError::UnderWay) => Problem::new(
@@ -242,7 +246,7 @@ pub(super) fn not_administered(user: UserId, ended: runtime::Administration) -> 
             format!("another command is at work on user {user}; try again when it has ended"),
         ),
         Ok(Administered::NotDone { letters }) => Problem::new(
-            Exit::Storage,
+            running.storage_exit(),
             match letters {
                 0 => "storage does not take it now, and nothing was changed; the log says why, and the \
                       command can be repeated"
@@ -424,6 +428,7 @@ pub(super) fn outcome_of(error: &ApplyError) -> Outcome {
     match error {
         ApplyError::Refused(_)
         | ApplyError::Unavailable(_)
+        | ApplyError::Away(_)
         | ApplyError::AwaitsStandby
         | ApplyError::Fenced(_) => Outcome::failed(error.to_string()),
         ApplyError::Unclear(_)

@@ -107,7 +107,7 @@ impl PostgresStorage {
                 self.took_at = Instant::now();
                 outcome
             }
-            Err(ApplyError::Unavailable(why) | ApplyError::Unclear(why))
+            Err(ApplyError::Away(why) | ApplyError::Unclear(why))
                 if self.took_at.elapsed() >= self.terms.isolated =>
             {
                 let message = format!(
@@ -145,7 +145,7 @@ fn unreachable(error: ApplyError) -> StorageError {
             StorageError::Misplaced(format!("the database is damaged: {why}; {help}").into())
         }
         ApplyError::Fatal(why) => StorageError::Misplaced(why.into()),
-        ApplyError::Unavailable(why) | ApplyError::Unclear(why) | ApplyError::Refused(why) => {
+        ApplyError::Away(why) | ApplyError::Unclear(why) | ApplyError::Refused(why) => {
             StorageError::Away(why.into())
         }
         ApplyError::AwaitsStandby => StorageError::Away(error.into()),

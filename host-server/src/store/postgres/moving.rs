@@ -159,7 +159,7 @@ fn is_true(row: Option<&Texts>) -> bool {
 fn failed(names: &Names, error: ApplyError) -> StorageError {
     match error {
         // lock_not_available, serialization_failure
-        ApplyError::Unavailable(why) if why.starts_with("55P03") || why.starts_with("40001") => {
+        ApplyError::Away(why) if why.starts_with("55P03") || why.starts_with("40001") => {
             let why = "a server uses the database: stop all of them, and repeat the command";
             StorageError::Misplaced(why.into())
         }

@@ -254,7 +254,7 @@ pub(super) fn not_whole(why: &str) -> StorageError {
 pub(super) fn closed(names: &Names, error: ApplyError) -> StorageError {
     match error {
         // insufficient_privilege
-        ApplyError::Unavailable(why) if why.starts_with("42501") => {
+        ApplyError::Away(why) if why.starts_with("42501") => {
             let why = format!(
                 "{why}; the role in {} has to own the database ({}) and what is in its schema waxwing",
                 names.url,

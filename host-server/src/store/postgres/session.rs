@@ -127,7 +127,7 @@ impl Sessions {
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, ApplyError> {
         if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
-            return Err(ApplyError::Unavailable("the connection to the database is gone".into()));
+            return Err(ApplyError::Away("the connection to the database is gone".into()));
         }
         self.run(work)
     }
@@ -138,7 +138,7 @@ impl Sessions {
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, ApplyError> {
         self.run(work).map_err(|error| match error {
-            ApplyError::Unclear(why) => ApplyError::Unavailable(why),
+            ApplyError::Unclear(why) => ApplyError::Away(why),
             other => other,
         })
     }
@@ -291,7 +291,7 @@ impl NoSession {
 
 impl From<NoSession> for ApplyError {
     fn from(none: NoSession) -> Self {
-        Self::Unavailable(none.in_words().0)
+        Self::Away(none.in_words().0)
     }
 }
 
@@ -411,7 +411,7 @@ fn meaning(error: &Error) -> ApplyError {
         }
         // Whoever brings it back brings back another state than the one that the server has in mind.
         code if IS_GONE.contains(code) => ApplyError::Fatal(format!("{why}; {NOT_WHOLE}")),
-        _ => ApplyError::Unavailable(why),
+        _ => ApplyError::Away(why),
     }
 }
 

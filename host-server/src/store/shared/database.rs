@@ -55,7 +55,7 @@ pub struct Claim {
 
 /// A database that several servers can reach. Each call is one statement or one transaction.
 ///
-/// [`ApplyError`] says what is known: `Refused` and `Unavailable` that nothing has happened, `Fenced` that
+/// [`ApplyError`] says what is known: `Refused` and `Away` that nothing has happened, `Fenced` that
 /// the fence did not hold, and so nothing has happened either. Whatever has been given to the database and
 /// was not answered for certain is `Unclear`. A success is one that no failover can take back.
 pub trait Database {

@@ -122,7 +122,7 @@ fn renewed(epoch: u64, last: Mark) -> Poll<Result<Option<Renewed>, ApplyError>> 
 }
 
 fn away() -> ApplyError {
-    ApplyError::Unavailable("away".into())
+    ApplyError::Away("away".into())
 }
 
 fn unclear() -> ApplyError {

@@ -40,7 +40,7 @@ impl Connection {
         match outcome {
             Err(ApplyError::Unclear(_)) if state.fault == Some(Fault::UnclearAsDone) => Ok(()),
             Err(ApplyError::Unclear(why)) if state.fault == Some(Fault::UnclearAsUnavailable) => {
-                Err(ApplyError::Unavailable(why))
+                Err(ApplyError::Away(why))
             }
             other => other.map(|_| ()),
         }
@@ -118,7 +118,7 @@ impl shared::Database for Connection {
 
     fn load(&mut self, fence: &Fence, rested_before: UnixTime) -> Result<Snapshot, ApplyError> {
         let loaded = self.in_group(fence)?.load(rested_before);
-        loaded.map_err(|error| ApplyError::Unavailable(error.to_string()))
+        loaded.map_err(|error| ApplyError::Away(error.to_string()))
     }
 
     fn fates(

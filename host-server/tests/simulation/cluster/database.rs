@@ -74,7 +74,7 @@ enum Way {
 }
 
 fn away() -> ApplyError {
-    ApplyError::Unavailable("the database is not there".into())
+    ApplyError::Away("the database is not there".into())
 }
 
 fn unclear() -> ApplyError {
@@ -140,7 +140,7 @@ impl State {
     ) -> Outcome {
         let host = self.give(node, &statement)?;
         if !may_wait && !self.hosts[host].queue.is_empty() {
-            return Err(ApplyError::Unavailable("the row is locked".into()));
+            return Err(ApplyError::Away("the row is locked".into()));
         }
         let (ticket, is_group) = (self.ticket(), matches!(statement, Statement::Group(..)));
         self.queue(host, statement, Some(ticket));

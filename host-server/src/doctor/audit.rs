@@ -1,26 +1,37 @@
 //! The audit log.
 
 use super::{Finding, Place, another_user};
-use crate::admin::audit::AuditLog;
+use crate::admin::audit::{AuditLog, Verified};
 use crate::data_dir::DataDir;
+use crate::exit::Failure;
 
 pub(super) fn look(place: &Place<'_>) -> Finding {
     let config = place.config;
     // A server that runs knows whether it could write the last line.
     let told = place.status().map(|status| status.audit_problem().map(str::to_owned));
-    let another = another_user(config);
-    if let (None, Some(skipped)) = (&told, another.as_ref()) {
-        return skipped.clone();
+    if let Some(another) = another_user(config) {
+        // What was noted is closed to whoever asks.
+        return match told {
+            Some(Some(problem)) => judge(Some(&problem), None),
+            Some(None) | None => another,
+        };
     }
-    let log = DataDir::existing(&config.server.data).map(|data| AuditLog::of(&data));
-    let log = match log {
-        Ok(log) => log,
+    let log = match DataDir::existing(&config.server.data) {
+        Ok(data) => AuditLog::of(&data),
         Err(failure) => return judge(Some(&failure.to_string()), None),
     };
     let problem = told.unwrap_or_else(|| log.check().err().map(|failure| failure.to_string()));
-    // Whoever may not read it learns the rest from the server.
-    let verified = log.verify().ok().filter(|_| another.is_none());
-    judge(problem.as_deref(), verified.and_then(|verified| verified.wrong()))
+    judge(problem.as_deref(), wrong_with(log.verify()))
+}
+
+/// What is wrong with what was noted.
+fn wrong_with(verified: Result<Verified, Failure>) -> Option<String> {
+    match verified {
+        Ok(verified) => verified.wrong(),
+        Err(failure) => Some(format!(
+            "whether the lines of the audit log follow one another cannot be said: {failure}"
+        )),
+    }
 }
 
 /// With why nothing can be noted, and what is wrong with what was noted before.
@@ -41,6 +52,7 @@ fn judge(problem: Option<&str>, wrong: Option<String>) -> Finding {
 mod tests {
     use super::super::Verdict;
     use super::*;
+    use crate::exit::Exit;
 
     #[test]
     fn an_audit_log_that_cannot_be_written_is_told_of() {
@@ -50,5 +62,9 @@ mod tests {
         let full = judge(Some("/data/audit.jsonl: No space left on device"), None);
         assert_eq!(full.verdict, Verdict::Fail);
         assert!(full.found.ends_with("audit.jsonl: No space left on device"), "{full:?}");
+        let unread = Failure::new(Exit::Storage, "/data/audit.jsonl.1: Input/output error");
+        let unread = judge(None, wrong_with(Err(unread)));
+        assert_eq!(unread.verdict, Verdict::Fail);
+        assert!(unread.found.ends_with("audit.jsonl.1: Input/output error"), "{unread:?}");
     }
 }

@@ -37,6 +37,13 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
     if let Some(why) = unusable(place, &shelf) {
         return Finding::fail(format!("no backup can be made in {why}"), THEN);
     }
+    let begun = place.status().and_then(Status::backup_begun);
+    if let Some(another) = another_user(config) {
+        // Which of them are of this server is closed to whoever asks, and known to the server.
+        return place.status().map_or(another, |status| {
+            judge(status.age_of_newest_backup(), config.backup.every, begun)
+        });
+    }
     let own = DataDir::existing(&config.server.data).ok().and_then(|directory| {
         let own = key::fingerprint(&directory).ok().or_else(|| key::published(&directory))?;
         Fingerprints::read(&directory, own).ok()
@@ -46,7 +53,6 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
             "neither key nor server.pub.pem can be read, which say whose backups count",
         );
     };
-    let begun = place.status().and_then(Status::backup_begun);
     match shelf.newest(&own) {
         Ok(newest) => {
             let age = newest.map(|made| {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
+use rustix::process::geteuid;
 use waxwing_server::backup::{Shelf, manifest_of};
 use waxwing_server::clock;
 use waxwing_server::config::Config;
@@ -452,6 +453,41 @@ fn what_is_put_elsewhere_is_not_the_newest_of_the_directory() {
         }
     }
     assert_eq!(verified(), Some(newest));
+}
+
+#[test]
+fn doctor_learns_from_the_server_what_is_closed_to_whoever_asks() {
+    let place = Place::new();
+    let mut command = place.command(&["--listen", "127.0.0.1:0"]);
+    command.env("WAXWING_BACKUP__DIRECTORY", place.backups());
+    let server = Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !text(&place.run(&["status"]).stdout).contains("the newest is of") {
+        assert!(Instant::now() < deadline);
+    }
+    if !geteuid().is_root() {
+        println!("SKIPPED: only root can look into what is another user's");
+        return;
+    }
+    let mut doctor = place.command(&["doctor"]);
+    doctor.env("WAXWING_BACKUP__DIRECTORY", place.backups());
+    chown(place.data().path(), Some(65_534), None).unwrap();
+    let mut found = || {
+        let output = doctor.output().unwrap();
+        let said = text(&output.stdout);
+        ["audit_log", "backups"].map(|check| {
+            let mut lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            lines.find(|words| words[1] == check).unwrap().join(" ")
+        })
+    };
+    let closed = "the data directory belongs to the user with number 65534";
+    let [audit_log, backups] = found();
+    assert!(audit_log.starts_with(&format!("skipped audit_log {closed}")), "{audit_log}");
+    assert!(backups.starts_with("ok backups the newest is"), "{backups}");
+    drop(server);
+    let [audit_log, backups] = found();
+    assert!(audit_log.starts_with(&format!("skipped audit_log {closed}")), "{audit_log}");
+    assert!(backups.starts_with(&format!("skipped backups {closed}")), "{backups}");
 }
 
 #[test]

@@ -238,6 +238,9 @@ struct Backup {
     scheduled: bool,
     /// When the newest was made that was read back without an error, in UTC.
     verified: Option<String>,
+    /// So many seconds ago.
+    #[serde(default)]
+    verified_s_ago: Option<u64>,
     /// When the one was begun that is being made, in UTC.
     #[serde(default)]
     begun: Option<String>,
@@ -592,6 +595,7 @@ impl Backup {
         Self {
             scheduled: backups.are_scheduled(),
             verified: verified.map(clock::written),
+            verified_s_ago: verified.map(seconds_since),
             begun: begun.map(clock::written),
             lasts_s: begun.map(seconds_since),
             unusable,
@@ -813,6 +817,11 @@ impl Status {
     /// Whether it stops.
     pub(crate) const fn stops(&self) -> bool {
         self.stops
+    }
+
+    /// The age of the newest backup, if there is one.
+    pub(crate) fn age_of_newest_backup(&self) -> Option<Duration> {
+        self.backup.verified_s_ago.map(Duration::from_secs)
     }
 
     /// When the backup was begun that is being made, and for how long it is.

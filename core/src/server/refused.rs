@@ -40,9 +40,9 @@ impl Refused {
         Self { retry_after, ..self }
     }
 
-    /// The pause that it names, in whole seconds.
+    /// The pause that it names, in whole seconds: never less than the pause, since 0 is no advice.
     pub(super) fn retry_after_s(&self) -> u16 {
-        let seconds = self.retry_after.as_millis().div_ceil(1_000);
+        let seconds = self.retry_after.as_nanos().div_ceil(1_000_000_000);
         u16::try_from(seconds).unwrap_or(u16::MAX)
     }
 

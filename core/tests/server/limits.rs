@@ -372,6 +372,23 @@ fn private_key_operations_have_budgets_of_their_own() {
 }
 
 #[test]
+fn whoever_is_to_wait_for_a_part_of_a_second_is_told_one_and_not_none() {
+    let mut config = many();
+    // The default is 1,000 a second, so the next one is never a millisecond away.
+    config.rates.reconnect_work = Rate::new(1, Duration::from_micros(500));
+    let (mut world, people) = PaperWorld::populate_shards(config, 7, 2, 1);
+    let [mut ann, mut ben] = people.try_into().ok().unwrap();
+    let requests = [&mut ann, &mut ben].map(|person| {
+        person.conn = world.connect();
+        (person.conn, person.long(&mut world))
+    });
+    requests.iter().for_each(|(conn, request)| world.send(*conn, request));
+    assert!(matches!(ann.hear_one(&mut world), Said::SessionOffered(_)));
+    let Said::Refused(no) = ben.hear_one(&mut world) else { panic!() };
+    assert_eq!((no.code, no.retry_after_s), (ErrorCode::Busy, 1));
+}
+
+#[test]
 fn five_hundred_phones_a_day_can_be_asked_about() {
     let mut config = Config::default();
     config.rates.questions = Rate::new(3, Duration::from_secs(86_400));

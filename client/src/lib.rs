@@ -24,6 +24,7 @@ pub mod keylog;
 pub mod keys;
 mod lines;
 pub mod name;
+mod nearest;
 pub mod phone;
 pub mod reopen;
 mod rpc;

@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use toml::{Table, Value};
 
 use crate::clock;
+use crate::nearest;
 use crate::phone::Country;
 use crate::system;
 use crate::tui::bindings::{BadBinding, Bindings};
@@ -63,9 +64,9 @@ pub enum SettingsError {
     },
     /// There is no such setting.
     #[error(
-        "{}: there is no setting {key:?}; {nearest} is the nearest. The settings are account, country, \
-         mouse, receipts, retention and theme, and those in [keys] and [notify]",
-        .file.display()
+        "{}: there is no setting {key:?}{}. The settings are account, country, mouse, receipts, retention and \
+         theme, and those in [keys] and [notify]",
+        .file.display(), nearest::in_words(.nearest.as_deref())
     )]
     Unknown {
         /// The file.
@@ -73,7 +74,7 @@ pub enum SettingsError {
         /// What stands there.
         key: String,
         /// What it may have been meant to be.
-        nearest: String,
+        nearest: Option<String>,
     },
     /// A setting has a value that it cannot have.
     #[error("{place}: {key} = {value} cannot be: {why}")]
@@ -236,7 +237,7 @@ impl Settings {
                 BadBinding::Unknown { nearest } => SettingsError::Unknown {
                     file: file.0.to_owned(),
                     key: path,
-                    nearest: format!("keys.{nearest}"),
+                    nearest: nearest.map(|nearest| format!("keys.{nearest}")),
                 },
                 BadBinding::Bad(why) => file.bad(&path, &keys, why),
             })?;
@@ -308,8 +309,7 @@ impl In<'_> {
     }
 
     fn unknown<'k>(&self, name: &str, known: impl Iterator<Item = &'k str>) -> SettingsError {
-        let nearest = known.min_by_key(|known| strsim::levenshtein(known, name));
-        let nearest = nearest.unwrap_or_default().to_owned();
+        let nearest = nearest::nearest(name, known).map(str::to_owned);
         SettingsError::Unknown { file: self.0.to_owned(), key: name.to_owned(), nearest }
     }
 }
@@ -402,6 +402,7 @@ mod tests {
         for (text, help) in [
             ("acount = \"x\"", "account is the nearest"),
             ("[receipt]\nsend = true", "receipts is the nearest"),
+            ("volume = 7", "no setting \"volume\". The settings are account"),
             ("receipts = \"true\"", "without quotation marks"),
             ("receipts = 1", "without quotation marks"),
             ("country = 49", "in quotation marks"),

@@ -103,13 +103,13 @@ impl<'a> Consumers<'a> {
     /// [`HomeError::NoSuchRow`] when there is no such consumer, or never was such an item.
     pub fn ack(&self, name: &str, item: ItemId, now: UnixTime) -> Result<bool, HomeError> {
         self.home.write_to_free(|change| {
-            // What has not come yet must not be behind a cursor.
-            if item.0 >= super::next_place(change)? {
-                return Err(HomeError::NoSuchRow("letter"));
-            }
             let sql = "SELECT 1 FROM consumers WHERE name = ?";
             if !change.prepare_cached(sql)?.exists([name])? {
                 return Err(HomeError::NoSuchRow("consumer"));
+            }
+            // What has not come yet must not be behind a cursor.
+            if item.0 >= super::next_place(change)? {
+                return Err(HomeError::NoSuchRow("letter"));
             }
             let sql = "UPDATE consumers SET cursor = ?2, acknowledged_at = ?3 \
                        WHERE name = ?1 AND cursor < ?2";

@@ -10,6 +10,7 @@ use super::clerk::{Clerk, Wait};
 use super::params::{Kind, Param, Params};
 use super::refusal::Refusal;
 use super::shapes::{self, Shape};
+use crate::nearest;
 
 /// Something that a program can ask for.
 pub(super) struct Method {
@@ -263,10 +264,10 @@ pub(super) static METHODS: &[Method] = &[
 /// The method of this name.
 pub(super) fn find(name: &str) -> Result<&'static Method, Refusal> {
     METHODS.iter().find(|method| method.name == name).ok_or_else(|| {
-        let nearest = METHODS.iter().min_by_key(|method| strsim::levenshtein(method.name, name));
-        let nearest = nearest.map_or("", |method| method.name);
+        let nearest = nearest::nearest(name, METHODS.iter().map(|method| method.name));
         Refusal::no_method(format!(
-            "there is no such method; {nearest} is the nearest. `waxwing rpc --schema` shows all"
+            "there is no such method{}. `waxwing rpc --schema` shows all",
+            nearest::in_words(nearest)
         ))
     })
 }

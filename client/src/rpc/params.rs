@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
+use crate::nearest;
 use crate::show;
 
 /// One thing that a method takes.
@@ -151,11 +152,15 @@ impl Params {
 }
 
 fn unknown(known: &[Param], name: &str) -> Refusal {
-    let nearest = known.iter().min_by_key(|param| strsim::levenshtein(param.name, name));
-    Refusal::bad_params(match nearest {
-        Some(nearest) => format!("there is no parameter {name:?}; {} is the nearest", nearest.name),
-        None => format!("there is no parameter {name:?}; this method takes none"),
-    })
+    let names = || known.iter().map(|param| param.name);
+    let takes = match known {
+        [] => "nothing".to_owned(),
+        _ => names().collect::<Vec<_>>().join(", "),
+    };
+    Refusal::bad_params(format!(
+        "there is no parameter {name:?}{}. This method takes {takes}",
+        nearest::in_words(nearest::nearest(name, names()))
+    ))
 }
 
 #[cfg(test)]
@@ -209,6 +214,7 @@ mod tests {
             (json!({ "to": "A", "events": "letter" }), "an array"),
             (json!({ "to": "A", "events": [7] }), "an array"),
             (json!({ "to": "A", "limits": 3 }), "limit is the nearest"),
+            (json!({ "to": "A", "colour": 3 }), "\\\"colour\\\". This method takes to, limit, all"),
         ] {
             let refusal = check(&given).unwrap_err();
             assert!(refusal.contains("-32602") && refusal.contains(help), "{given}: {refusal}");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::input::Key;
+use crate::nearest;
 
 /// Something that a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,8 +231,7 @@ impl Bindings {
     /// What is wrong with that.
     pub fn set(&mut self, name: &str, keys: &[&str]) -> Result<(), BadBinding> {
         let Some(known) = KNOWN.iter().find(|known| known.name == name) else {
-            let nearest = Self::names().min_by_key(|known| strsim::levenshtein(known, name));
-            return Err(BadBinding::Unknown { nearest: nearest.unwrap_or_default() });
+            return Err(BadBinding::Unknown { nearest: nearest::nearest(name, Self::names()) });
         };
         if keys.is_empty() {
             return Err(BadBinding::Bad("it needs one key at least".to_owned()));
@@ -273,7 +273,7 @@ pub enum BadBinding {
     /// There is no such action.
     Unknown {
         /// What it may have been meant to be.
-        nearest: &'static str,
+        nearest: Option<&'static str>,
     },
     /// The action cannot have these keys.
     Bad(String),
@@ -382,7 +382,7 @@ mod tests {
     fn set(name: &str, keys: &[&str]) -> Result<Bindings, String> {
         let mut bindings = Bindings::default();
         bindings.set(name, keys).map_err(|why| match why {
-            BadBinding::Unknown { nearest } => nearest.to_owned(),
+            BadBinding::Unknown { nearest } => nearest.unwrap_or("none is near").to_owned(),
             BadBinding::Bad(why) => why,
         })?;
         bindings.check().map(|()| bindings)

@@ -185,6 +185,7 @@ fn whatever_is_no_request_has_its_error_and_the_next_one_its_answer() {
     let long = "x".repeat(61_135);
     for (method, params, code, help) in [
         ("sned", json!({}), -32_601, "send is the nearest"),
+        ("fly", json!({}), -32_601, "there is no such method. `waxwing rpc --schema`"),
         ("send", json!({ "to": bert.phone }), -32_602, "text is missing"),
         ("send", json!({ "to": 7, "text": "x" }), -32_602, "to: it is a text"),
         ("send", json!({ "to": bert.phone, "text": long }), -32_602, "at most"),
@@ -199,7 +200,7 @@ fn whatever_is_no_request_has_its_error_and_the_next_one_its_answer() {
         ("next", json!({ "consumer": " " }), -32_602, "consumer: it is empty"),
         ("ack", json!({ "consumer": "", "id": 1 }), -32_602, "consumer: it is empty"),
         ("send", json!({ "to": bert.phone, "text": "x", "key": "" }), -32_602, "key: it is empty"),
-        ("ack", json!({ "consumer": "nobody", "id": 1 }), 2, "no letter has come"),
+        ("ack", json!({ "consumer": "nobody", "id": 1 }), 2, "no such consumer"),
         ("status", json!({ "uid": "x" }), 2, "32 hexadecimal digits"),
         ("set", json!({ "with": bert.phone, "name": "+49" }), 2, "phone number"),
         ("verify", json!({ "with": bert.phone }), 4, "--allow-trust"),
@@ -209,6 +210,9 @@ fn whatever_is_no_request_has_its_error_and_the_next_one_its_answer() {
         assert!(found == code && words.contains(help), "{method} {params}: {found} {words}");
     }
     assert_eq!(program.call("consumers", &json!({})), json!([]));
+    program.call("next", &json!({ "consumer": "a" }));
+    let (found, words) = program.fails("ack", &json!({ "consumer": "a", "id": 1 }));
+    assert!(found == 2 && words.contains("no letter has come"), "{found} {words}");
     // Nothing of it was taken, nor is half a line at the end.
     program
         .process

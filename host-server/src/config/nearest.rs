@@ -28,39 +28,15 @@ fn nearest<'a>(
     candidates: impl Iterator<Item = &'a str>,
     compared: impl Fn(&'a str) -> &'a str,
 ) -> Option<&'a str> {
-    let distances = candidates.map(|candidate| (distance(wrong, compared(candidate)), candidate));
+    let distance = |candidate| strsim::levenshtein(wrong, compared(candidate));
+    let distances = candidates.map(|candidate| (distance(candidate), candidate));
     let (letters, candidate) = distances.min_by_key(|(letters, _)| *letters)?;
     (letters <= 1 + wrong.chars().count() / 4).then_some(candidate)
-}
-
-/// Levenshtein's: letters to insert, delete or replace.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (column, wanted) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *wanted);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances_are_levenshteins() {
-        for (one, other, expected) in
-            [("", "", 0), ("abc", "abc", 0), ("", "abc", 3), ("kitten", "sitting", 3)]
-        {
-            assert_eq!(distance(one, other), expected);
-            assert_eq!(distance(other, one), expected);
-        }
-    }
 
     const KEYS: [&str; 7] = [
         "server.listen",

@@ -132,6 +132,11 @@ impl Line {
         }
     }
 
+    /// Lets the connection go. Nothing is heard of it any more.
+    pub(crate) fn hang_up(&mut self) {
+        self.stream = None;
+    }
+
     pub(crate) fn dial(
         &mut self,
         server: SocketAddr,

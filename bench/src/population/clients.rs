@@ -250,6 +250,8 @@ impl<'a> Clients<'a> {
         };
         let more = f64::from(self.rng.next_u32()) / f64::from(u32::MAX) / 2.0;
         let pause = Duration::from_secs(pause.into()).mul_f64(1.0 + more);
+        // The end of the connection may come after the refusal.
+        self.lines[at].hang_up();
         self.again.push((Instant::now() + pause, at));
         self.refusals += 1;
         Ok(())

@@ -1,5 +1,6 @@
 //! The directory of key and database, and the lock that keeps a second server out of it.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Deref;
@@ -15,6 +16,23 @@ use crate::locks;
 
 const NOT_PLAIN: &str =
     "the lock of the data directory has to be a plain file; remove what is there";
+
+/// Names of the files in a data directory that hold an older state of the database: an upgrade, a restore, or a
+/// recovery has left them there.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn older_databases(directory: &Path) -> io::Result<Vec<String>> {
+    let own = ["waxwing.db", "waxwing.db-wal", "waxwing.db-shm", "waxwing.db-generation"];
+    let is_older = |name: &String| {
+        (name.starts_with("waxwing.db") && !own.contains(&name.as_str()))
+            || name.starts_with("before-schema-")
+    };
+    let names = fs::read_dir(directory)?.flatten().map(|entry| entry.file_name());
+    let mut older: Vec<_> = names.flat_map(OsString::into_string).filter(is_older).collect();
+    older.sort();
+    Ok(older)
+}
 
 /// A data directory that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Owners and modes.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind::PermissionDenied};
@@ -8,7 +9,8 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-use super::{Finding, Place};
+use super::{Finding, Place, another_user};
+use crate::data_dir;
 
 /// A file or directory.
 struct Seen {
@@ -85,6 +87,41 @@ pub(super) fn look(place: &Place<'_>) -> Finding {
     }
 }
 
+/// What a recovery has moved aside has this in its name.
+const DAMAGED: &str = ".damaged-";
+
+pub(super) fn older_databases(place: &Place<'_>) -> Finding {
+    let data = &place.config.server.data;
+    match data_dir::older_databases(data) {
+        Ok(names) => judge_older(data, &names),
+        Err(error) if error.kind() == PermissionDenied => another_user(place.config)
+            .unwrap_or_else(|| Finding::skipped(format!("{}: {error}", data.display()))),
+        Err(error) => Finding::skipped(format!("{}: {error}", data.display())),
+    }
+}
+
+fn judge_older(data: &Path, names: &[String]) -> Finding {
+    if names.is_empty() {
+        return Finding::ok("there is none");
+    }
+    let found = format!(
+        "{} in {}: users and letters that are gone since are still in there",
+        some_of(names),
+        data.display()
+    );
+    let help = "delete it when you are sure that you need it no more";
+    Finding::warn(
+        found,
+        match names.iter().any(|name| name.contains(DAMAGED)) {
+            true => format!(
+                "after `run --recover`, look first whether a backup has what was lost, `waxwing-server backup list`; \
+                 {help}"
+            ),
+            false => help.to_owned(),
+        },
+    )
+}
+
 /// A directory that this user may not enter. If a server answers, somebody else's server uses it.
 fn judge_closed(directory: &Seen, own: u32, is_served: bool) -> Finding {
     let Seen { path, owner, .. } = directory;
@@ -147,14 +184,19 @@ impl Wrong {
     /// All of it, with one command.
     fn told(wrong: &[Self]) -> (String, String) {
         let what: Vec<_> = wrong.iter().flat_map(|wrong| &wrong.what).map(String::as_str).collect();
-        let (told, more) = what.split_at(what.len().min(TOLD));
-        let more = match more.len() {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
         let commands: Vec<_> = wrong.iter().map(|wrong| wrong.command.as_str()).collect();
-        (format!("{}{more}", told.join("; ")), commands.join(" && "))
+        (some_of(&what), commands.join(" && "))
     }
+}
+
+/// The first of them, and how many there are besides.
+fn some_of<T: Borrow<str>>(all: &[T]) -> String {
+    let (told, more) = all.split_at(all.len().min(TOLD));
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    told.join("; ") + &more
 }
 
 fn judge(directory: &Seen, private: &[Seen], others: &[Seen]) -> Finding {
@@ -273,6 +315,27 @@ mod tests {
         let found = judge(&seen(7, 0o700), &own, &many);
         assert!(found.found.ends_with("; and 2 more"), "{}", found.found);
         assert!(found.help.unwrap().ends_with(" /data/10 /data/11"));
+    }
+
+    #[test]
+    fn an_older_state_of_the_database_is_named_with_what_to_look_at_before_it_goes() {
+        let judged = |names: &[&str]| {
+            judge_older(
+                Path::new("/data"),
+                &names.iter().map(|name| (*name).into()).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(judged(&[]).verdict, Ok);
+        let restored = judged(&["waxwing.db.before-restore-1"]);
+        assert_eq!(restored.verdict, Warn);
+        assert!(
+            restored.found.starts_with("waxwing.db.before-restore-1 in /data: "),
+            "{restored:?}"
+        );
+        assert!(!restored.help.unwrap().contains("backup list"));
+        let recovered = judged(&["before-schema-9.db", "waxwing.db.damaged-1"]);
+        assert!(recovered.found.starts_with("before-schema-9.db; waxwing.db.damaged-1 in"));
+        assert!(recovered.help.unwrap().contains("`waxwing-server backup list`"));
     }
 
     #[test]

@@ -153,6 +153,11 @@ pub const CHECKS: &[Check] = &[
         look: database::copies,
     },
     Check {
+        name: "older_databases",
+        about: "Whether an upgrade, a restore or a recovery has left an older state of the database in the data directory.",
+        look: files::older_databases,
+    },
+    Check {
         name: "file_system",
         about: "Whether the data directory is on a disk of this machine.",
         look: disk::file_system,

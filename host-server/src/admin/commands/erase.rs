@@ -4,7 +4,6 @@
 //! then, and if the server or the command ends before that is done, the next start of the server goes on
 //! with it ([`finish`]).
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -17,7 +16,7 @@ use super::super::running::{Interrupted, Running};
 use super::Paper;
 use super::users::{Removed, found, not_removed, outcome_of, remove_from};
 use crate::clock;
-use crate::data_dir::LockedDataDir;
+use crate::data_dir::{LockedDataDir, older_databases};
 use crate::exit::Failure;
 use crate::failpoint::Failpoint;
 use crate::figures;
@@ -42,7 +41,9 @@ pub(super) struct Erased {
 
 impl Erased {
     fn new(removed: Removed, lines: u64, data: &Path) -> Self {
-        Self { removed, erased_audit_lines: lines, copies: copies(data) }
+        // What cannot be listed is not named.
+        let copies = older_databases(data).unwrap_or_default();
+        Self { removed, erased_audit_lines: lines, copies }
     }
 
     pub(super) fn page(out: &mut dyn Write, erased: &Self) -> io::Result<()> {
@@ -55,20 +56,6 @@ impl Erased {
         }
         writeln!(out, "backups made before still name them, until they are deleted")
     }
-}
-
-/// Older states of the database that lie beside it.
-fn copies(data: &Path) -> Vec<String> {
-    let names = fs::read_dir(data).into_iter().flatten().flatten();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    let own = ["waxwing.db", "waxwing.db-wal", "waxwing.db-shm", "waxwing.db-generation"];
-    let is_copy = |name: &String| {
-        (name.starts_with("waxwing.db") && !own.contains(&name.as_str()))
-            || name.starts_with("before-schema-")
-    };
-    let mut copies: Vec<_> = names.filter(is_copy).collect();
-    copies.sort();
-    copies
 }
 
 // ---- In the server ----

@@ -226,3 +226,20 @@ fn lines_that_were_removed_and_not_rotated_away_are_a_failure() {
     );
     assert!(stdout(&verified).contains("the chain holds"), "{}", stdout(&verified));
 }
+
+#[test]
+fn half_a_line_at_the_end_is_said_to_be_one_and_the_next_start_cuts_it_off() {
+    let place = with_a_server();
+    place.server(&["users", "remove", "--yes", "2"]);
+    let file = place.file();
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, [&whole[..], &whole[..whole.len() / 3]].concat()).unwrap();
+    let verified = place.server(&["audit", "verify"]);
+    assert_eq!(verified.status.code(), Some(0));
+    let said = stdout(&verified);
+    assert!(said.contains("half a line is at the end; the next line takes its place"), "{said}");
+    let log = place.start();
+    assert!(log.contains("half a line was cut off"), "{log}");
+    let said = stdout(&place.server(&["audit", "verify"]));
+    assert!(said.contains("the chain holds") && !said.contains("half a line"), "{said}");
+}

@@ -297,6 +297,28 @@ fn a_log_that_hides_what_was_confirmed_is_refused_and_nobody_is_told_that_letter
 }
 
 #[test]
+fn a_log_of_which_nothing_is_whole_is_damaged_and_not_missing() {
+    // Its header, its first page, and one that is no log at all.
+    for change in [Some(5), Some(25), Some(1_000), None] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = sample(directory.path());
+        drop(SqliteStorage::open(&path, &OPTIONS()).unwrap());
+        let log = path.with_extension("db-wal");
+        let mut bytes = fs::read(&log).unwrap();
+        match change {
+            Some(at) => bytes[at] ^= 1,
+            None => bytes = b"no log".to_vec(),
+        }
+        fs::write(&log, bytes).unwrap();
+        let refused = SqliteStorage::open(&path, &OPTIONS()).err().unwrap().to_string();
+        assert!(refused.contains("waxwing.db-wal is damaged"), "{change:?}: {refused}");
+        let mut new = SqliteStorage::recover(&path, &OPTIONS()).unwrap();
+        assert_eq!(mailbox(&mut new, 2).len(), LETTERS as usize);
+        assert!(files(directory.path(), "waxwing.db.damaged-1")[1], "{change:?}");
+    }
+}
+
+#[test]
 fn a_damaged_database_that_cannot_be_moved_aside_stays_where_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path();

@@ -18,6 +18,9 @@ pub const FRAME_HEADER: usize = 24;
 /// The first bytes of a log. The last bit says that checksums take bytes for big-endian numbers.
 const MAGIC: u32 = 0x377f_0682;
 const LARGEST_PAGE: usize = 65_536;
+const SMALLEST_PAGE: usize = 512;
+/// Where nobody knows the size of the pages, they have the one that SQLite gives them.
+const USUAL_PAGE: usize = 4_096;
 
 /// A log, open for reading.
 #[derive(Debug)]
@@ -106,7 +109,9 @@ impl Log {
     /// What a power cut has torn, or a full disk has not taken, is a part of the last transaction, if each one is
     /// synced before the next begins (`PRAGMA synchronous = FULL`). So a log is damaged if a whole transaction follows
     /// one that ends at a page that is not whole, or behind it. A change in the last transaction cannot be told from a
-    /// power cut.
+    /// power cut. The header of the log is shorter than what a disk writes at once, and synced before the first
+    /// transaction; so a log is damaged, too, if its header has changed and a transaction ends behind it. That is not so
+    /// where a full disk has taken a part of the next header, in the place of this one.
     ///
     /// Where another program writes to the log meanwhile, a page may be seen before all of it is there. So what looks
     /// like damage is looked at again.
@@ -123,7 +128,7 @@ impl Log {
 
     fn look_for_damage(&self) -> io::Result<Option<Damage>> {
         if !self.has_good_header() {
-            return Ok(None);
+            return self.behind_a_bad_header();
         }
         let whole_pages = self.whole()?.pages;
         let mut frame = self.frame();
@@ -149,6 +154,43 @@ impl Log {
             before = self.has(head).then(|| self.checksum_at(&head[16..24]));
         }
         Ok(is_damaged.then_some(Damage { whole_pages, hidden }))
+    }
+
+    /// What a header hides that has changed. One that was never written hides nothing.
+    fn behind_a_bad_header(&self) -> io::Result<Option<Damage>> {
+        if self.header == [0; HEADER] {
+            return Ok(None);
+        }
+        let size = usize::try_from(number_at(&self.header, 8)).unwrap_or(usize::MAX);
+        let is_possible = size.is_power_of_two() && (SMALLEST_PAGE..=LARGEST_PAGE).contains(&size);
+        let page_size = if is_possible { size } else { USUAL_PAGE };
+        let log = Self { file: self.file.try_clone()?, header: self.header, page_size };
+        let mut frame = log.frame();
+        if !log.fill(&mut frame, 0)? {
+            return Ok(None);
+        }
+        if self.is_half_begun(&frame) {
+            return Ok(None);
+        }
+        // What is behind those of this log was written to one before it.
+        let of_this_log = frame[8..16].to_vec();
+        let mut hidden = 0;
+        for number in 0.. {
+            if !log.fill(&mut frame, number)? || frame[8..16] != of_this_log {
+                break;
+            }
+            hidden += u64::from(is_last(&frame));
+        }
+        Ok((hidden > 0).then_some(Damage { whole_pages: 0, hidden }))
+    }
+
+    /// Whether the header is a part of one that was to follow that of this first page. SQLite begins a log anew, when all
+    /// of it is in the database, by counting two numbers in the header on by one, and writing over it.
+    fn is_half_begun(&self, first_page: &[u8]) -> bool {
+        let former = |at| number_at(&self.header, at).wrapping_sub(1);
+        let mut header = self.header;
+        header[12..16].copy_from_slice(&former(12).to_be_bytes());
+        is_good(&header) || number_at(first_page, 8) == former(16)
     }
 
     fn whole(&self) -> io::Result<Whole> {
@@ -197,25 +239,33 @@ impl Log {
 
     /// Of the header, from where that of the pages goes on.
     fn checksum(&self) -> Checksum {
-        let is_big_endian = self.is_big_endian();
-        let mut checksum = Checksum { is_big_endian, first: 0, second: 0 };
-        checksum.add(&self.header[..24]);
-        checksum
+        checksum_of(&self.header)
     }
 
     /// The one that was written there.
     fn checksum_at(&self, written: &[u8]) -> Checksum {
-        let is_big_endian = self.is_big_endian();
+        let is_big_endian = is_big_endian(&self.header);
         Checksum { is_big_endian, first: number_at(written, 0), second: number_at(written, 4) }
     }
 
-    fn is_big_endian(&self) -> bool {
-        number_at(&self.header, 0) & 1 == 1
-    }
-
     fn has_good_header(&self) -> bool {
-        number_at(&self.header, 0) & !1 == MAGIC && self.checksum().is(&self.header[24..])
+        is_good(&self.header)
     }
+}
+
+fn is_good(header: &[u8; HEADER]) -> bool {
+    number_at(header, 0) & !1 == MAGIC && checksum_of(header).is(&header[24..])
+}
+
+fn is_big_endian(header: &[u8; HEADER]) -> bool {
+    number_at(header, 0) & 1 == 1
+}
+
+fn checksum_of(header: &[u8; HEADER]) -> Checksum {
+    let is_big_endian = is_big_endian(header);
+    let mut checksum = Checksum { is_big_endian, first: 0, second: 0 };
+    checksum.add(&header[..24]);
+    checksum
 }
 
 /// How far a log is what was written.
@@ -345,8 +395,39 @@ mod tests {
             // What is cut off is no damage within.
             assert_eq!(damage_of(&whole[..HEADER + number * frame + 1_000]), None, "page {number}");
         }
+        // A header is written at once, and before all pages.
+        let all = ends.iter().filter(|is_last| **is_last).count() as u64;
+        for at in 0..HEADER {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x40;
+            assert_eq!(damage_of(&changed), Some((0, all)), "byte {at}");
+            assert_eq!(damage_of(&changed[..HEADER + frame - 1]), None, "byte {at}");
+        }
+        let mut never_written = whole.clone();
+        never_written[..HEADER].fill(0);
+        assert_eq!(damage_of(&never_written), None);
         assert_eq!(damage_of(&[]), None);
         Log::open(&directory.path().join("none")).expect_err("there is none");
+    }
+
+    #[test]
+    fn a_header_of_which_a_full_disk_has_taken_a_part_hides_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, _) = log(directory.path());
+        let former = std::fs::read(&path).unwrap();
+        let database = Connection::open(directory.path().join("test.db")).unwrap();
+        database.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
+        database.execute("INSERT INTO words VALUES (1)", []).unwrap();
+        let next = std::fs::read(&path).unwrap();
+        assert!(
+            next[..HEADER] != former[..HEADER] && next.len() == former.len(),
+            "it was begun anew"
+        );
+        let copy = directory.path().join("copy");
+        for taken in 0..=HEADER {
+            std::fs::write(&copy, [&next[..taken], &former[taken..]].concat()).unwrap();
+            assert_eq!(Log::open(&copy).unwrap().damage().unwrap(), None, "{taken} bytes");
+        }
     }
 
     /// The same log as a machine would have written it whose numbers begin with the highest byte.

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import struct
 import tempfile
 import threading
 import unittest
@@ -56,6 +57,24 @@ class Log(unittest.TestCase):
                 rest = sqlite3.connect(killed / "waxwing-py.db")
                 self.assertEqual(rest.execute("SELECT count(*) FROM words").fetchone(), (9,))
                 rest.close()
+
+    def test_a_changed_header_hides_all_of_the_log(self):
+        self.write(self.open(), range(3))
+        whole = (self.home / "waxwing-py.db-wal").read_bytes()
+        database = self.directory / "copy"
+        copy = self.directory / "copy-wal"
+        for at in range(wal.HEADER):
+            changed = bytearray(whole)
+            changed[at] ^= 0x40
+            copy.write_bytes(changed)
+            self.assertTrue(wal.is_damaged(database), at)
+        # A full disk has taken half of the next one.
+        count = struct.unpack_from(">I", whole, 12)[0] + 1
+        copy.write_bytes(whole[:12] + struct.pack(">I", count) + whole[16:])
+        self.assertFalse(wal.is_damaged(database))
+        # One that was never written hides nothing.
+        copy.write_bytes(bytes(wal.HEADER) + whole[wal.HEADER :])
+        self.assertFalse(wal.is_damaged(database))
 
     def test_a_log_that_was_cut_off_is_not_damaged(self):
         self.write(self.open(), range(10))

@@ -12,6 +12,9 @@ HEADER = 32
 FRAME_HEADER = 24
 # The last bit says that checksums take bytes for big-endian numbers.
 MAGIC = 0x377F0682
+# Sizes of a page, and the one that SQLite gives them.
+PAGES = [2**bits for bits in range(9, 17)]
+USUAL_PAGE = 4096
 
 
 class _Log:
@@ -31,10 +34,23 @@ class _Log:
         return first, second
 
     def is_log(self) -> bool:
-        if len(self.header) < HEADER or self.page not in [2**bits for bits in range(9, 17)]:
+        if len(self.header) < HEADER or self.page not in PAGES:
             return False
-        magic = struct.unpack_from(">I", self.header)[0] & ~1
-        return magic == MAGIC and self.sum((self.header[:24],), (0, 0)) == self.written(self.header)
+        return self.is_good(self.header)
+
+    def is_good(self, header: bytes) -> bool:
+        magic = struct.unpack_from(">I", header)[0] & ~1
+        return magic == MAGIC and self.sum((header[:24],), (0, 0)) == self.written(header)
+
+    def is_half_begun(self) -> bool:
+        """A full disk may take a part of the next header, in the place of this one: SQLite counts two numbers in it on
+        by one."""
+        count, salt = (
+            (number - 1 & 0xFFFFFFFF).to_bytes(4, "big")
+            for number in struct.unpack_from(">II", self.header, 12)
+        )
+        former = self.header[:12] + count + self.header[16:]
+        return self.is_good(former) or self.data[HEADER + 8 : HEADER + 12] == salt
 
     @staticmethod
     def written(end: bytes) -> tuple[int, int]:
@@ -49,9 +65,22 @@ class _Log:
                 start + FRAME_HEADER : start + self.size
             ]
 
+    def is_hidden_by_header(self) -> bool:
+        """A header is written at once, and before all pages: one that has changed hides what is behind it."""
+        size = self.size if self.page in PAGES else FRAME_HEADER + USUAL_PAGE
+        if len(self.data) < HEADER + size or self.header == bytes(HEADER) or self.is_half_begun():
+            return False
+        ours = self.data[HEADER + 8 : HEADER + 16]
+        for start in range(HEADER, len(self.data) - size + 1, size):
+            if self.data[start + 8 : start + 16] != ours:
+                return False
+            if self.data[start + 4 : start + 8] != bytes(4):
+                return True
+        return False
+
     def whole_pages_before_damage(self) -> int | None:
         if not self.is_log():
-            return None
+            return 0 if self.is_hidden_by_header() else None
         whole, is_torn, follows = 0, False, False
         before: tuple[int, int] | None = self.written(self.header)
         for is_ours, is_end, head, page in self.frames():

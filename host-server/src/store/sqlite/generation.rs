@@ -189,7 +189,14 @@ fn check_missing_log(
     let noted = Note::read(path);
     let is_up_to_date = noted.is_some_and(|id| id == newest.id || id == newest.previous);
     match newest.is_in_use {
-        true if !is_up_to_date => Err(SqliteError::LogMissing { path: path.to_owned() }),
+        true if !is_up_to_date => {
+            let (path, log) = (path.to_owned(), beside(path, "-wal"));
+            // Nothing in it is whole.
+            Err(match fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+                true => SqliteError::DamagedLog { path, log },
+                false => SqliteError::LogMissing { path },
+            })
+        }
         false if noted.is_some() && !is_up_to_date => {
             tracing::warn!(
             name: "database_older",

@@ -319,6 +319,44 @@ fn a_log_of_which_nothing_is_whole_is_damaged_and_not_missing() {
 }
 
 #[test]
+fn a_changed_byte_before_the_first_page_costs_nobody_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = fs::read(sample(directory.path())).unwrap();
+    // The number of the format of the file, and by which program it is, are not taken for granted.
+    for at in (0..100).filter(|at| !(44..48).contains(at) && !(68..72).contains(at)) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x41;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("waxwing.db");
+        fs::write(&path, bytes).unwrap();
+        let mut new = SqliteStorage::recover(&path, &OPTIONS())
+            .unwrap_or_else(|error| panic!("byte {at}: {error}"));
+        assert_eq!(new.users(None).unwrap().len(), 3, "byte {at}");
+        assert_eq!(mailbox(&mut new, 2).len(), LETTERS as usize, "byte {at}");
+        let copied = fs::read_dir(directory.path()).unwrap().flatten();
+        assert!(
+            copied
+                .map(|entry| entry.file_name())
+                .all(|name| { !name.to_string_lossy().contains("copied") })
+        );
+    }
+}
+
+#[test]
+fn a_database_that_was_cut_short_gives_what_is_left_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = sample(directory.path());
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2 + 100]).unwrap();
+    let refused = SqliteStorage::open(&path, &OPTIONS()).err().unwrap().to_string();
+    assert!(refused.contains("is damaged"), "{refused}");
+    let mut new = SqliteStorage::recover(&path, &OPTIONS()).unwrap();
+    assert_eq!(new.users(None).unwrap().len(), 3);
+    let letters = mailbox(&mut new, 2).len();
+    assert!(letters > 20 && letters < LETTERS as usize, "{letters}");
+}
+
+#[test]
 fn a_damaged_database_that_cannot_be_moved_aside_stays_where_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path();

@@ -98,7 +98,7 @@ pub(in crate::store) struct Draft {
 
 impl Draft {
     fn path(place: &Path) -> PathBuf {
-        recovery::named(place, ".copied")
+        open::beside(place, ".copied")
     }
 
     /// An empty one, for this place.
@@ -108,7 +108,7 @@ impl Draft {
     ) -> Result<Self, StorageError> {
         let path = Self::path(place);
         for suffix in ["-wal", "-shm", "-generation", ""] {
-            let stale = recovery::named(&path, suffix);
+            let stale = open::beside(&path, suffix);
             recovery::remove(&stale).map_err(|error| open::unreachable(&stale, error))?;
         }
         let storage = SqliteStorage::open(&path, options)?;

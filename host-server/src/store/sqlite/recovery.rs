@@ -45,21 +45,21 @@ impl SqliteStorage {
             Err(other) => return Err(other),
         };
         let failed = |error: io::Error| open::unreachable(path, error);
-        let draft = named(path, ".salvaged");
+        let draft = open::beside(path, ".salvaged");
         for beside in BESIDE {
-            remove(&named(&draft, beside)).map_err(failed)?;
+            remove(&open::beside(&draft, beside)).map_err(failed)?;
         }
         let found = Self::salvage(path, &draft, options, clock::unix_now())?;
         if found.users == 0 {
             for beside in BESIDE {
-                remove(&named(&draft, beside)).map_err(failed)?;
+                remove(&open::beside(&draft, beside)).map_err(failed)?;
             }
             let what = damage.to_string();
             return Err(SqliteError::NobodyLeft { path: path.to_owned(), what }.into());
         }
         let aside = set_aside(path, "damaged").map_err(failed)?.unwrap_or_default();
         fs::rename(&draft, path).and_then(|()| sync_directory(path)).map_err(failed)?;
-        remove(&named(&draft, "-generation")).map_err(failed)?;
+        remove(&open::beside(&draft, "-generation")).map_err(failed)?;
         let Salvage { users, letters, undelivered, resting_ids } = found;
         tracing::error!(
             name: "database_moved_aside",
@@ -90,12 +90,6 @@ fn checked(
 /// not be taken for the whole.
 const BESIDE: [&str; 4] = ["-wal", "-shm", "-generation", ""];
 
-pub(super) fn named(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -116,12 +110,12 @@ pub(super) fn newest_aside(path: &Path, why: &str) -> io::Result<Option<PathBuf>
 }
 
 fn aside(path: &Path, why: &str, number: u64) -> PathBuf {
-    named(path, &format!(".{why}-{number}"))
+    open::beside(path, &format!(".{why}-{number}"))
 }
 
 /// The highest number of those that were moved aside for this reason; 0 if there is none.
 fn last_number(path: &Path, why: &str) -> io::Result<u64> {
-    let prefix = named(path, &format!(".{why}-"));
+    let prefix = open::beside(path, &format!(".{why}-"));
     let (Some(directory), Some(prefix)) = (path.parent(), prefix.file_name()) else { return Ok(0) };
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let mut last = 0;
@@ -140,7 +134,7 @@ pub(super) fn set_aside(path: &Path, why: &str) -> io::Result<Option<PathBuf>> {
     let aside = aside(path, why, last_number(path, why)?.saturating_add(1));
     let mut was_there = false;
     for beside in BESIDE {
-        match fs::rename(named(path, beside), named(&aside, beside)) {
+        match fs::rename(open::beside(path, beside), open::beside(&aside, beside)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             moved => {
                 moved?;

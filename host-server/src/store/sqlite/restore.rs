@@ -118,7 +118,7 @@ pub(super) fn replace(path: &Path, new: &Path, why: &str) -> Result<Option<PathB
     let failed = |error: std::io::Error| open::unreachable(path, error);
     let aside = recovery::set_aside(path, why).map_err(failed)?;
     fs::rename(new, path).and_then(|()| recovery::sync_directory(path)).map_err(failed)?;
-    recovery::remove(&recovery::named(new, "-generation")).map_err(failed)?;
+    recovery::remove(&open::beside(new, "-generation")).map_err(failed)?;
     Ok(aside)
 }
 

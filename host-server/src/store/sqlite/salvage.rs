@@ -1,10 +1,14 @@
 //! What can still be read of a damaged database, in a new one.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, Row, params};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::storage::{ExpiredLetter, LETTERS_MISSING, PendingLetter, QueueId};
 use waxwing_core::time::UnixTime;
@@ -12,7 +16,7 @@ use waxwing_core::time::UnixTime;
 use super::damaged::sound;
 use super::error::SqliteError;
 use super::fault::Fault;
-use super::{SqliteOptions, SqliteStorage, log, open, reads, restore, writes};
+use super::{SqliteOptions, SqliteStorage, log, open, reads, recovery, restore, writes};
 use crate::slow_start;
 use crate::store::free_ids;
 
@@ -48,15 +52,60 @@ impl SqliteStorage {
         now: UnixTime,
     ) -> Result<Salvage, SqliteError> {
         let new = Self::open(path, options)?;
-        let old = open::connect(from)
-            .and_then(|old| log::take_over(&old).map(|()| old))
-            .map_err(|error| open::failure(from, &error))?;
-        let found = new
-            .transaction(|new| Salvager::new(&old, new, now).all())
-            .map_err(|error| open::unreachable(path, error))?;
+        let failed = |error| open::failure(from, &error);
+        let copy = open::beside(path, ".copied");
+        // One that was cut short may have left one.
+        remove_all(&copy).map_err(|error| open::unreachable(&copy, error))?;
+        let mut old = connect(from).map_err(failed)?;
+        if is_no_database(&old) {
+            copy_with_usual_header((from, path), &copy)
+                .map_err(|error| open::unreachable(&copy, error))?;
+            old = connect(&copy).map_err(failed)?;
+        }
+        let found = new.transaction(|new| Salvager::new(&old, new, now).all());
+        drop(old);
+        remove_all(&copy).map_err(|error| open::unreachable(&copy, error))?;
+        let found = found.map_err(|error| open::unreachable(path, error))?;
         new.end()?;
         Ok(found)
     }
+}
+
+/// To read what can be read: also of a file that is shorter than its first page says.
+fn connect(damaged: &Path) -> rusqlite::Result<Connection> {
+    let old = open::connect(damaged)?;
+    log::take_over(&old)?;
+    old.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
+    Ok(old)
+}
+
+/// Whether the first bytes do not say that it is a database, so that SQLite reads nothing of it.
+fn is_no_database(old: &Connection) -> bool {
+    let version = old.pragma_query_value(None, "schema_version", |_| Ok(()));
+    version.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::NotADatabase))
+}
+
+/// Bytes at the beginning that are the same in each database of this program ("Database File Format" in SQLite's
+/// documentation): what it is, and how large its pages are.
+const USUAL_HEADER: usize = 24;
+
+/// Copies a database whose first bytes are damaged, and its log, and takes these bytes from a sound one.
+fn copy_with_usual_header((damaged, sound): (&Path, &Path), copy: &Path) -> io::Result<()> {
+    open::draft_file(copy)?;
+    let mut header = [0; USUAL_HEADER];
+    File::open(sound)?.read_exact_at(&mut header, 0)?;
+    let mut file = OpenOptions::new().write(true).open(copy)?;
+    io::copy(&mut File::open(damaged)?, &mut file)?;
+    file.write_all_at(&header, 0)?;
+    let log = open::beside(damaged, "-wal");
+    if log.exists() {
+        fs::copy(log, open::beside(copy, "-wal"))?;
+    }
+    Ok(())
+}
+
+fn remove_all(copy: &Path) -> io::Result<()> {
+    ["-wal", "-shm", ""].iter().try_for_each(|beside| recovery::remove(&open::beside(copy, beside)))
 }
 
 struct Salvager<'a> {

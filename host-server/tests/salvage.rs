@@ -74,7 +74,7 @@ fn accounts_of_the_server_itself_are_kept_and_not_counted() {
     Box::new(storage).close().unwrap();
     let (found, mut new) = salvage(&path);
     let letters = LETTERS as usize;
-    let expected = Salvage { users: 3, letters, undelivered: 0, resting_ids: NEXT_IDS };
+    let expected = Salvage { users: 3, letters, resting_ids: NEXT_IDS, ..Salvage::default() };
     assert_eq!(found, expected);
     assert_eq!(mailbox(&mut new, 9), [LETTERS + 1]);
 }
@@ -91,7 +91,8 @@ fn a_user_who_makes_no_sense_costs_nobody_else_and_their_id_rests() {
 
     let (found, mut new) = salvage(&path);
     let (undelivered, resting_ids) = (LETTERS as usize, 1 + NEXT_IDS);
-    let expected = Salvage { users: 2, letters: 0, undelivered, resting_ids };
+    let expected =
+        Salvage { users: 2, lost_users: 1, undelivered, resting_ids, ..Salvage::default() };
     assert_eq!(found, expected);
     let users = new.users(None).unwrap();
     assert!(users.iter().map(|user| user.id.get()).eq([1, 3]));
@@ -316,6 +317,40 @@ fn a_log_of_which_nothing_is_whole_is_damaged_and_not_missing() {
         assert_eq!(mailbox(&mut new, 2).len(), LETTERS as usize);
         assert!(files(directory.path(), "waxwing.db.damaged-1")[1], "{change:?}");
     }
+}
+
+#[test]
+fn what_operators_have_decided_is_said_to_be_lost_where_not_all_of_it_can_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let sound = sample(directory.path());
+    let raw = rusqlite::Connection::open(&sound).unwrap();
+    raw.execute_batch(
+        "INSERT INTO suspensions (user_id, since, until, reason) VALUES (3, 7, NULL, 'spamming');
+         INSERT INTO user_limits (user_id, letters, bytes) VALUES (2, 5, 5000);",
+    )
+    .unwrap();
+    let root = |table: &str| {
+        let select = "SELECT rootpage FROM sqlite_schema WHERE name = ?";
+        raw.query_row(select, [table], |row| row.get::<_, u32>(0)).unwrap() as usize
+    };
+    let roots = ["suspensions", "user_limits", "bans"].map(root);
+    raw.close().unwrap();
+    let sound = fs::read(&sound).unwrap();
+    let lost = |change: &dyn Fn(&mut Vec<u8>)| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("waxwing.db");
+        let mut bytes = sound.clone();
+        change(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        salvage(&path).0.lost_decisions
+    };
+    assert!(lost(&|_| ()).is_empty());
+    for (root, table) in roots.into_iter().zip(["suspensions", "limits of users", "bans"]) {
+        assert_eq!(lost(&|bytes| bytes[(root - 1) * PAGE..][..PAGE].fill(0xee)), [table]);
+    }
+    // A text that is none.
+    let reason = sound.windows(8).position(|window| window == b"spamming").unwrap();
+    assert_eq!(lost(&|bytes| bytes[reason] = 0xff), ["suspensions"]);
 }
 
 #[test]

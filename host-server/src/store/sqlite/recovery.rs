@@ -60,17 +60,32 @@ impl SqliteStorage {
         let aside = set_aside(path, "damaged").map_err(failed)?.unwrap_or_default();
         fs::rename(&draft, path).and_then(|()| sync_directory(path)).map_err(failed)?;
         remove(&open::beside(&draft, "-generation")).map_err(failed)?;
-        let Salvage { users, letters, undelivered, resting_ids } = found;
+        let Salvage { users, lost_users, letters, undelivered, resting_ids, lost_decisions } =
+            found;
+        // A check names each damage in a line of its own.
+        let damage = damage.to_string().replace('\n', "; ");
         tracing::error!(
             name: "database_moved_aside",
             %damage,
             aside = %aside.display(),
             users,
+            lost_users,
             letters,
             undelivered,
             resting_ids,
-            "the database was moved aside; going on with what could be read of it"
+            "the database was moved aside; going on with what could be read of it. At most lost_users users before \
+             the last that could be read are lost; undelivered letters are known by their senders and recipients \
+             alone; nobody gets one of resting_ids ids for a while, since lost users may have had them"
         );
+        if !lost_decisions.is_empty() {
+            let lost = lost_decisions.join(", ");
+            tracing::error!(
+                name: "decisions_lost",
+                %lost,
+                "not all that operators have decided could be read, so whoever was kept out may be in again: \
+                 `waxwing-server audit show` has what was decided; decide it again"
+            );
+        }
         Ok(Self::open(path, options)?)
     }
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, Row, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::storage::{ExpiredLetter, LETTERS_MISSING, PendingLetter, QueueId};
 use waxwing_core::time::UnixTime;
@@ -27,16 +28,20 @@ const HOPELESS: u32 = 1_000_000;
 const NEXT_IDS: usize = 1_000;
 
 /// How much could be read of a damaged database, without accounts of the server itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Salvage {
     /// How many users could be read.
     pub users: usize,
+    /// So many at most could not be read: places before the last user, of which nobody knows whether one had them.
+    pub lost_users: usize,
     /// Letters that wait for them.
     pub letters: usize,
     /// Letters of which no more is known than whose they were: they count as undelivered.
     pub undelivered: usize,
     /// Ids that may have been those of users who could not be read: nobody gets them for a while.
     pub resting_ids: usize,
+    /// What operators have decided, of which not all could be read: suspensions, limits of users, bans.
+    pub lost_decisions: Vec<&'static str>,
 }
 
 impl SqliteStorage {
@@ -181,6 +186,7 @@ impl<'a> Salvager<'a> {
             let last = users.iter().copied().max();
             lost.retain(|id| last.is_some_and(|last| *id < last));
         }
+        self.found.lost_users = lost.len();
         (self.lost, self.is_end_lost) = (lost, is_end_lost);
         self.found.users = users.len() - self.own.len();
         Ok(users)
@@ -267,28 +273,37 @@ impl<'a> Salvager<'a> {
         self.now.shifted(i64::try_from(LETTERS_MISSING.as_secs()).unwrap_or(i64::MAX))
     }
 
-    fn the_rest(&self) -> Result<(), Fault> {
+    fn the_rest(&mut self) -> Result<(), Fault> {
+        // Returns whether all of it is there.
         let copy = |select: &'static str, insert: &'static str, columns: usize| {
-            stream(self.old, select, |row| {
-                let values = (0..columns).map(|at| row.get::<_, rusqlite::types::Value>(at));
-                let values: rusqlite::Result<Vec<_>> = values.collect();
-                // What a constraint does not let in makes no sense.
-                let _ =
-                    self.new.prepare_cached(insert)?.execute(rusqlite::params_from_iter(values?));
+            let mut is_all = true;
+            is_all &= stream(self.old, select, |row| {
+                let mut into = self.new.prepare_cached(insert)?;
+                let values = (0..columns).map(|at| readable(row.get_ref(at)?));
+                let Some(values) = values.collect::<rusqlite::Result<Option<Vec<_>>>>()? else {
+                    is_all = false;
+                    return Ok(());
+                };
+                // What a constraint does not let in makes no sense, either, unless it is about somebody who is lost.
+                is_all &= match into.execute(params_from_iter(values)) {
+                    Ok(rows) => rows == 1,
+                    Err(error) => is_about_nobody(&error),
+                };
                 Ok(())
-            })
+            })?;
+            Ok::<_, Fault>(is_all)
         };
         copy(
             "SELECT user_id, removed_at FROM resting_ids",
             "INSERT OR REPLACE INTO resting_ids (user_id, removed_at) VALUES (?, ?)",
             2,
         )?;
-        copy(
+        let suspensions = copy(
             "SELECT user_id, since, until, reason FROM suspensions",
             "INSERT OR IGNORE INTO suspensions (user_id, since, until, reason) VALUES (?, ?, ?, ?)",
             4,
         )?;
-        copy(
+        let user_limits = copy(
             "SELECT user_id, letters, bytes FROM user_limits",
             "INSERT OR IGNORE INTO user_limits (user_id, letters, bytes) VALUES (?, ?, ?)",
             3,
@@ -308,7 +323,7 @@ impl<'a> Salvager<'a> {
             "INSERT INTO restores (restored_at, letters_missing_until) VALUES (?, ?)",
             2,
         )?;
-        copy(
+        let bans = copy(
             "SELECT address_range, since, ends_at, is_automatic, reason FROM bans",
             "INSERT OR IGNORE INTO bans (address_range, since, ends_at, is_automatic, reason) \
              VALUES (?, ?, ?, ?, ?)",
@@ -319,6 +334,10 @@ impl<'a> Salvager<'a> {
             "UPDATE queue_mark SET last_queue_id = max(last_queue_id, ?)",
             1,
         )?;
+        let decisions =
+            [(suspensions, "suspensions"), (user_limits, "limits of users"), (bans, "bans")];
+        let lost = decisions.into_iter().filter(|(is_all, _)| !is_all).map(|(_, name)| name);
+        self.found.lost_decisions = lost.collect();
         // A letter that is not there may be one that could not be read.
         self.new.execute(
             "INSERT INTO restores (restored_at, letters_missing_until) VALUES (?, ?)",
@@ -394,18 +413,32 @@ impl From<Instant> for Progress {
     }
 }
 
-/// Rows as far as they can be read.
+/// Rows as far as they can be read. Returns whether these are all.
 fn stream(
     old: &Connection,
     select: &'static str,
     mut take: impl FnMut(&Row<'_>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let Ok(mut select) = old.prepare(select) else { return Ok(()) };
+) -> Result<bool, Fault> {
+    let Ok(mut select) = old.prepare(select) else { return Ok(false) };
     let mut rows = select.query([])?;
-    while let Ok(Some(row)) = rows.next() {
-        take(row)?;
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => take(row)?,
+            Ok(None) => return Ok(true),
+            Err(_) => return Ok(false),
+        }
     }
-    Ok(())
+}
+
+fn is_about_nobody(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
+/// A value as it stands there, unless it is a text that is none.
+fn readable(value: ValueRef<'_>) -> rusqlite::Result<Option<ToSqlOutput<'_>>> {
+    let is_sound = !matches!(value, ValueRef::Text(text) if str::from_utf8(text).is_err());
+    Ok(is_sound.then_some(ToSqlOutput::Borrowed(value)))
 }
 
 #[cfg(test)]

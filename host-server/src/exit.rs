@@ -83,6 +83,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Whether something was changed, for programs.
+const CHANGED: &str = "changed";
+
 /// Why the process ends, and with which code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -110,6 +113,18 @@ impl Failure {
     pub fn of_storage(error: StorageError) -> Self {
         let why = error.explained();
         Self { message: why, ..error.into() }
+    }
+
+    /// The same, and nothing was changed.
+    #[must_use]
+    pub fn without_change(self) -> Self {
+        self.with(CHANGED, false)
+    }
+
+    /// Whether it is known that nothing was changed.
+    #[must_use]
+    pub fn has_changed_nothing(&self) -> bool {
+        self.details.get(CHANGED) == Some(&Value::Bool(false))
     }
 
     /// Standard output takes no more, so that whoever reads it has a part. A reader that has left wanted no more, and

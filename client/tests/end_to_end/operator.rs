@@ -175,6 +175,8 @@ fn a_recovery_does_not_begin_a_server_without_users_and_says_what_does() {
         refused.says("backup restore").says("--new-database");
         assert_eq!(fs::read(&file).unwrap(), damaged);
     }
+    let acts = server.administer(&["audit", "show"]).exits(0).out;
+    assert!(acts.contains("failed") && !acts.contains("unknown"), "{acts}");
     for name in ["waxwing.db", "waxwing.db-generation"] {
         fs::remove_file(server.data().join(name)).unwrap();
     }

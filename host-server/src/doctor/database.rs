@@ -73,8 +73,12 @@ pub(super) fn pages(place: &Place<'_>) -> Finding {
         return skipped;
     }
     let path = config.server.data.join("waxwing.db");
-    if !path.exists() {
-        return Finding::skipped(format!("there is no {} yet", path.display()));
+    match path.metadata() {
+        Err(_) => return Finding::skipped(format!("there is no {} yet", path.display())),
+        Ok(file) if file.len() == 0 => {
+            return Finding::skipped("there are none: the file is empty");
+        }
+        Ok(_) => {}
     }
     judge_pages(store::look_at_pages(&path, is_used(config), READING))
 }
@@ -101,7 +105,11 @@ fn look_at_shared(config: &Config) -> Finding {
         Ok(directory) => directory,
         Err(error) => return Finding::skipped(error.to_string()),
     };
-    match store::schema(config, &directory) {
+    let found = store::schema(config, &directory).and_then(|schema| {
+        store::expect_confirmed(config, &directory)?;
+        Ok(schema)
+    });
+    match found {
         Ok(schema) if schema.outcome == Use::Refuses => Finding::fail(
             "the database is of a later version",
             "`waxwing-server storage schema` says of which; run that one",

@@ -72,7 +72,9 @@ pub(super) fn open(
         }
         Ok(None) => Outcome::failed("another server served until this one was asked to end"),
         // Some of it may have been done.
-        Err(failure) if failure.exit() == Exit::Storage => Outcome::unknown(failure.to_string()),
+        Err(failure) if failure.exit() == Exit::Storage && !failure.has_changed_nothing() => {
+            Outcome::unknown(failure.to_string())
+        }
         Err(failure) => Outcome::failed(failure.to_string()),
     };
     let ended = audit.end(clock::unix_now(), begun, outcome);
@@ -128,8 +130,12 @@ impl Start<'_> {
         };
         let name = named.to_string();
         let opened = named.open(self.config, opening);
-        let opened = opened.map_err(|error| match opening {
-            Opening::Recovered | Opening::RecoveredWithoutLog => error.into(),
+        let opened = opened.map_err(|error| match (opening, &error) {
+            // What could be read of it is put in its place last.
+            (Opening::Recovered | Opening::RecoveredWithoutLog, StorageError::Damaged(_)) => {
+                Failure::from(error).without_change()
+            }
+            (Opening::Recovered | Opening::RecoveredWithoutLog, _) => error.into(),
             _ => Failure::of_storage(error),
         })?;
         let storage = match opened {

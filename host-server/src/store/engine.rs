@@ -196,6 +196,21 @@ pub fn second_copy(config: &Config, directory: &DataDir) -> Result<SecondCopy, S
     Ok(SecondCopy::None)
 }
 
+/// Whether the storage that the configuration names has all that it has confirmed to this server. Nothing is changed.
+///
+/// # Errors
+/// When it has not, so that no server starts with it, or it cannot be reached.
+pub fn expect_confirmed(config: &Config, directory: &DataDir) -> Result<(), StorageError> {
+    #[cfg(feature = "postgres")]
+    if config.storage.is_shared() && directory.witness().exists() {
+        let witness = WitnessFile::open(&directory.witness(), SystemClock::start());
+        let witness = witness.map_err(|error| StorageError::Misplaced(error.into()))?;
+        return reach(config, directory)?.expect_confirmed(witness.mark());
+    }
+    let _ = (config, directory);
+    Ok(())
+}
+
 /// What a storage that comes back from a copy has to know of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restoration {

@@ -38,8 +38,8 @@ pub use bans::{Ban, BanChange, KeepBans};
 pub use engine::adopt;
 pub use engine::{
     Contents, Copied, Copier, Engine, Looked, Named, NotUndone, Opened, Opening, Ownership, Pages,
-    Restoration, Schema, SecondCopy, Standby, Undone, Use, examine, look_at_pages, open, place,
-    restore, schema, second_copy, undo_restore, why_refused,
+    Restoration, Schema, SecondCopy, Standby, Undone, Use, examine, expect_confirmed,
+    look_at_pages, open, place, restore, schema, second_copy, undo_restore, why_refused,
 };
 pub use error::{ApplyError, Details, StorageError};
 pub use inspection::{Finding, Inspection};

@@ -276,7 +276,16 @@ impl StorageTurns {
                     wake(machines, reports);
                 }
                 Job::Inspect(what, answer) => {
-                    let found = what.look(&mut *self.storage).map_err(Failure::of_storage);
+                    let found = what.look(&mut *self.storage);
+                    if let Err(damage @ StorageError::Damaged(_)) = &found {
+                        tracing::error!(
+                            name: "damage_read",
+                            %damage,
+                            "a command of an operator has read a damaged page of the database; the server goes on, and \
+                             stops when it reads that page itself: see \"The database is damaged\" in OPERATING.md"
+                        );
+                    }
+                    let found = found.map_err(Failure::of_storage);
                     // Whoever asked may wait no more.
                     let _ = answer.send(found);
                 }

@@ -248,6 +248,30 @@ fn one_of_another_server_is_refused_unless_it_is_meant() {
 }
 
 #[test]
+fn damage_that_a_command_meets_is_in_the_log_of_the_server_that_goes_on() {
+    let place = Place::new();
+    let database = place.data().database();
+    // The start does not read it.
+    damage(&database, "damaged_messages");
+    let server = place.start(&[]);
+    let exported = place.run(&["users", "export", "1"]);
+    assert_eq!(exported.status.code(), Some(74), "{}", text(&exported.stderr));
+    let log = server.stop();
+    assert!(log.contains("a command of an operator has read a damaged page"), "{log}");
+    assert!(log.contains(&format!("{} is damaged", database.display())), "{log}");
+}
+
+#[test]
+fn a_database_of_which_nothing_is_there_is_not_said_to_be_sound() {
+    let place = Place::new();
+    fs::write(place.data().database(), "").unwrap();
+    let said = text(&place.run(&["doctor"]).stdout);
+    let mut lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let pages = lines.find(|line| line.contains("database_pages")).unwrap();
+    assert_eq!(pages, "skipped database_pages there are none: the file is empty");
+}
+
+#[test]
 fn a_removal_that_meets_a_damaged_page_ends_with_the_server_and_says_what_helps() {
     let place = Place::new();
     let database = place.data().database();

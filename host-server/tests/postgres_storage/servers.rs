@@ -504,7 +504,16 @@ fn a_server_whose_database_comes_back_older_says_so() {
     );
     assert_eq!(first.ends(), Some(74), "{}", first.log());
     assert!(first.log().contains("lacks changes that it had confirmed"), "{}", first.log());
+    let doctor = |name: &str| {
+        let ran = cluster.operator(name, &["doctor"]);
+        let said = String::from_utf8(ran.stdout).unwrap();
+        said.lines().find(|line| line.contains(" database ")).unwrap().to_owned()
+    };
+    let found = doctor("a");
+    assert!(found.starts_with("fail") && found.contains("lacks changes"), "{found}");
     cluster.refuses("a", |_| {}, 74, "storage adopt");
+    // It is marked now.
+    assert!(doctor("a").starts_with("fail"), "{}", doctor("a"));
 }
 
 #[test]

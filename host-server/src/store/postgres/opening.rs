@@ -7,7 +7,7 @@ use super::session::{NOT_WHOLE, Sessions};
 use super::url::Names;
 use super::{PostgresOptions, PostgresStorage, SCHEMA, Server, Terms, admin, safety, unreachable};
 use crate::store::engine::{Looked, Schema, SecondCopy, Standby, Use};
-use crate::store::shared::{Candidate, Witness};
+use crate::store::shared::{self, Candidate, Database, Mark, Witness};
 use crate::store::{ApplyError, StorageError};
 
 /// The form of the database that this program writes.
@@ -52,6 +52,21 @@ impl Reached {
     /// When it does not answer.
     pub fn second_copy(&mut self) -> Result<SecondCopy, StorageError> {
         safety::second_copy(&mut self.sessions)
+    }
+
+    /// Whether all is there that was confirmed before this mark. Nothing is changed.
+    ///
+    /// # Errors
+    /// When it is not, or the database does not answer.
+    pub fn expect_confirmed(self, witnessed: Option<Mark>) -> Result<(), StorageError> {
+        if self.schema.is_none() {
+            return Ok(());
+        }
+        let mut server = Server { sessions: self.sessions, needs_standby: false };
+        match server.look(witnessed).map_err(unreachable)?.is_lost(witnessed) {
+            true => Err(unreachable(shared::lost())),
+            false => Ok(()),
+        }
     }
 
     /// One that waits for its turn. An empty database gets its tables.

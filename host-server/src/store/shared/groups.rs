@@ -171,7 +171,7 @@ impl<D: Database> Groups<D> {
     pub fn why_fenced(&mut self, own: Node, why: String) -> ApplyError {
         let last = self.holder.fence().last;
         match self.database.look(Some(last)) {
-            Ok(seen) if seen.is_doubtful || seen.lacks(last) => self.has_lost(),
+            Ok(seen) if seen.is_lost(Some(last)) => self.has_lost(),
             Ok(seen) if seen.lease.holder.is_some_and(|(node, _)| node == own) => ApplyError::Twin(
                 "a server with the same name has taken the database over: one of the two data directories is a \
                  copy of the other. Let one of the two servers never start again, or remove the file `node` \

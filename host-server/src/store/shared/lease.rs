@@ -100,6 +100,12 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether nobody is to serve from it: it is in doubt, or has lost what was witnessed.
+    #[must_use]
+    pub fn is_lost(&self, witnessed: Option<Mark>) -> bool {
+        self.is_doubtful || witnessed.is_some_and(|witnessed| self.lacks(witnessed))
+    }
+
     /// Whether this storage has lost what was witnessed. A mark that is so old that it is not kept is not
     /// missed.
     #[must_use]
@@ -171,7 +177,7 @@ impl Standby {
     /// This is there, and that was witnessed.
     pub fn saw(&mut self, seen: &Seen, witnessed: Option<Mark>, now: Instant) -> Verdict {
         self.look_at = now.after(self.lease / 5);
-        if seen.is_doubtful || witnessed.is_some_and(|witnessed| seen.lacks(witnessed)) {
+        if seen.is_lost(witnessed) {
             return Verdict::Lost;
         }
         // A lock says that a holder of the same node is dead.

@@ -25,7 +25,7 @@ pub use witness::WitnessFile;
 use super::ApplyError;
 
 /// What an operator hears whose database lacks what a server knows to have been there.
-fn lost() -> ApplyError {
+pub(super) fn lost() -> ApplyError {
     ApplyError::Fatal(
         "the database lacks changes that it had confirmed: it is an older copy of what this server has \
          used; bring back the newer one. If that is lost for good, stop all servers and give \

@@ -73,7 +73,11 @@ pub enum SqliteError {
         path: PathBuf,
     },
     /// It is not there.
-    #[error("there is no database {path}", path = .path.display())]
+    #[error(
+        "there is no database {path}. If there was one, put it back: mount its disk, or restore a backup \
+         (`waxwing-server backup restore FILE`). If no server has run here yet, start one",
+        path = .path.display()
+    )]
     Missing {
         /// The file.
         path: PathBuf,

@@ -252,10 +252,10 @@ fn damage_that_a_command_meets_is_in_the_log_of_the_server_that_goes_on() {
     let place = Place::new();
     let database = place.data().database();
     // The start does not read it.
-    damage(&database, "damaged_messages");
+    damage(&database, "pending_messages_by_mailbox");
     let server = place.start(&[]);
-    let exported = place.run(&["users", "export", "1"]);
-    assert_eq!(exported.status.code(), Some(74), "{}", text(&exported.stderr));
+    let listed = place.run(&["queue", "list"]);
+    assert_eq!(listed.status.code(), Some(74), "{}", text(&listed.stderr));
     let log = server.stop();
     assert!(log.contains("a command of an operator has read a damaged page"), "{log}");
     assert!(log.contains(&format!("{} is damaged", database.display())), "{log}");

@@ -48,11 +48,24 @@ pub(crate) fn is_for_its_owner(metadata: &Metadata) -> Option<String> {
     })
 }
 
-/// What is wrong with something that could not be opened or made. Where its permissions are in the way, whose it is,
-/// who this process is, and the command that helps.
+/// What is wrong with something that could not be opened, made or written, and what to do. Where its permissions are in
+/// the way, whose it is, who this process is, and the command that helps.
 pub(crate) fn cannot_open(path: &Path, error: &io::Error) -> String {
-    if error.kind() != io::ErrorKind::PermissionDenied {
-        return error.to_string();
+    let directory = path.ancestors().find(|above| above.is_dir()).unwrap_or(path).display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {}
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            return format!(
+                "{error}: make room there; `df {directory}` shows how full the disk is"
+            );
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            return format!(
+                "{error}: `findmnt -T {directory}` shows the disk, and the log of the system may say why it takes no \
+                 writes; let it be mounted for writing"
+            );
+        }
+        _ => return error.to_string(),
     }
     let is_by_mode = Errno::from_io_error(error) != Some(Errno::PERM);
     let closed = Closed::in_the_way_of(path);
@@ -211,6 +224,17 @@ mod tests {
         assert_eq!(in_the_way(&file), whole);
         fs::write(&file, "").unwrap();
         assert_eq!(in_the_way(&file), file);
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_told_with_what_helps() {
+        let said = |kind: io::ErrorKind| cannot_open(Path::new("/proc/file"), &kind.into());
+        for full in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert!(said(full).contains("make room there"), "{}", said(full));
+            assert!(said(full).contains("`df /proc`"), "{}", said(full));
+        }
+        let read_only = said(io::ErrorKind::ReadOnlyFilesystem);
+        assert!(read_only.contains("`findmnt -T /proc`"), "{read_only}");
     }
 
     #[test]

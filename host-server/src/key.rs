@@ -291,8 +291,15 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
             let directory = if temporary.is_dir() { &temporary } else { path };
             failure(directory, "a file of the server's key has to go here; remove this directory")
         }
-        _ => failure(path, access::cannot_open(at, &error)),
+        _ => unwritten(path, at, &error),
     })
+}
+
+/// Nothing is wrong with a key, but with the disk or the directory, which did not take the file at `path` because of
+/// what is at `at`.
+fn unwritten(path: &Path, at: &Path, error: &io::Error) -> Failure {
+    let why = access::cannot_open(at, error);
+    Failure::new(Exit::Storage, format!("{} cannot be written: {why}", path.display()))
 }
 
 /// Removes what a process that was killed has left of files with private keys.
@@ -308,12 +315,17 @@ fn remove_drafts(directory: &DataDir) -> Result<(), Failure> {
                     io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
                 ) =>
             {
-                return Err(failure(&draft, error));
+                return Err(not_removed(&draft, &error));
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+fn not_removed(path: &Path, error: &io::Error) -> Failure {
+    let why = access::cannot_open(path, error);
+    Failure::new(Exit::Storage, format!("{} cannot be removed: {why}", path.display()))
 }
 
 /// What has changed in a directory is durable.
@@ -356,6 +368,18 @@ mod tests {
         let public = fs::read(directory.public_key()).unwrap();
         let (label, der) = pem_rfc7468::decode_vec(&public).unwrap();
         assert_eq!((label, &der[..]), (PUBLIC_LABEL, &first.as_bytes()[..]));
+    }
+
+    #[test]
+    fn a_disk_that_does_not_take_a_key_is_a_matter_of_storage() {
+        // On this file system, nobody makes a file, root included.
+        let refused = make(Path::new("/proc/server.key.pem")).unwrap_err();
+        assert_eq!(refused.exit(), Exit::Storage);
+        assert!(refused.to_string().contains("cannot be written"), "{refused}");
+        let full =
+            unwritten(Path::new("/key"), Path::new("/key"), &io::ErrorKind::StorageFull.into());
+        assert_eq!(full.exit(), Exit::Storage);
+        assert!(full.to_string().contains("make room there"), "{full}");
     }
 
     #[test]

@@ -16,8 +16,8 @@ use waxwing_core::wire::Successor;
 use zeroize::Zeroizing;
 
 use super::{
-    COPY_BACK, PRIVATE_LABEL, decode, digest, failure, is_empty, open_private, public_pem,
-    remove_drafts, replace, sync,
+    COPY_BACK, PRIVATE_LABEL, decode, digest, failure, is_empty, not_removed, open_private,
+    public_pem, remove_drafts, replace, sync, unwritten,
 };
 use crate::access;
 use crate::backend::{Key, generate_key};
@@ -224,12 +224,12 @@ fn remove_plan(directory: &DataDir) -> Result<(), Failure> {
     for path in [directory.next_public_key(), directory.next_private_key()] {
         remove(&path)?;
     }
-    sync(directory.path()).map_err(|error| failure(directory.path(), error))
+    sync(directory.path()).map_err(|error| unwritten(directory.path(), directory.path(), &error))
 }
 
 fn remove(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(path, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(not_removed(path, &error)),
         _ => Ok(()),
     }
 }

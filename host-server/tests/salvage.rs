@@ -160,12 +160,12 @@ fn ids_of_users_who_are_lost_with_a_page_go_to_nobody_else() {
 
 #[test]
 fn a_recovery_that_would_leave_nobody_changes_nothing_and_says_so() {
-    // The list of all tables, with what says that it is a database and without it.
+    // The page of the users besides, and what says that it is a database.
     for damaged in [0, 100] {
         let directory = tempfile::tempdir().unwrap();
         let path = sample(directory.path());
         let mut bytes = fs::read(&path).unwrap();
-        bytes[damaged..][..PAGE - damaged].fill(0xa5);
+        bytes[damaged..2 * PAGE].fill(0xa5);
         fs::write(&path, &bytes).unwrap();
         let refused = SqliteStorage::recover(&path, &OPTIONS()).err().unwrap().to_string();
         assert!(refused.contains("No user can be read of"), "{refused}");
@@ -374,6 +374,32 @@ fn a_changed_byte_before_the_first_page_costs_nobody_anything() {
                 .map(|entry| entry.file_name())
                 .all(|name| { !name.to_string_lossy().contains("copied") })
         );
+    }
+}
+
+#[test]
+fn a_database_that_does_not_say_where_its_tables_are_gives_them_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = fs::read(sample(directory.path())).unwrap();
+    // What is below the first page: see "B-tree Pages" in SQLite's documentation.
+    let number = |at: usize| u32::from_be_bytes(whole[at..at + 4].try_into().unwrap()) as usize;
+    assert_eq!(whole[100], 5, "the schema has several pages");
+    let count = usize::from(u16::from_be_bytes([whole[103], whole[104]]));
+    let cells = (0..count).map(|cell| {
+        usize::from(u16::from_be_bytes([whole[112 + 2 * cell], whole[113 + 2 * cell]]))
+    });
+    let pages: Vec<_> = cells.map(number).chain([number(108), 1]).collect();
+    assert!(pages.len() > 2);
+    for page in pages {
+        let mut bytes = whole.clone();
+        bytes[(page - 1) * PAGE..][..PAGE].fill(0xee);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("waxwing.db");
+        fs::write(&path, bytes).unwrap();
+        let mut new = SqliteStorage::recover(&path, &OPTIONS())
+            .unwrap_or_else(|error| panic!("page {page}: {error}"));
+        assert_eq!(new.users(None).unwrap().len(), 3, "page {page}");
+        assert_eq!(mailbox(&mut new, 2).len(), LETTERS as usize, "page {page}");
     }
 }
 

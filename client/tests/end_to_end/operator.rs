@@ -165,7 +165,7 @@ fn a_recovery_does_not_begin_a_server_without_users_and_says_what_does() {
     for damaged in [
         {
             let mut bytes = sound.clone();
-            bytes[100..4_096].fill(0xa5);
+            bytes[100..8_192].fill(0xa5);
             bytes
         },
         Vec::new(),

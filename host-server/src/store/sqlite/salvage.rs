@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
+use rusqlite::{Connection, Row, params, params_from_iter};
 use waxwing_core::id::{PacketId, UserId};
 use waxwing_core::server::storage::{ExpiredLetter, LETTERS_MISSING, PendingLetter, QueueId};
 use waxwing_core::time::UnixTime;
@@ -62,9 +62,12 @@ impl SqliteStorage {
         // One that was cut short may have left one.
         remove_all(&copy).map_err(|error| open::unreachable(&copy, error))?;
         let mut old = connect(from).map_err(failed)?;
-        if is_no_database(&old) {
-            copy_with_usual_header((from, path), &copy)
-                .map_err(|error| open::unreachable(&copy, error))?;
+        for mend in [put_usual_header, put_usual_schema] {
+            if knows_people_and_letters(&old) {
+                break;
+            }
+            drop(old);
+            mend((from, path), &copy).map_err(|error| open::unreachable(&copy, error))?;
             old = connect(&copy).map_err(failed)?;
         }
         let found = new.transaction(|new| Salvager::new(&old, new, now).all());
@@ -84,18 +87,22 @@ fn connect(damaged: &Path) -> rusqlite::Result<Connection> {
     Ok(old)
 }
 
-/// Whether the first bytes do not say that it is a database, so that SQLite reads nothing of it.
-fn is_no_database(old: &Connection) -> bool {
-    let version = old.pragma_query_value(None, "schema_version", |_| Ok(()));
-    version.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::NotADatabase))
+/// Whether it says where people and letters are.
+fn knows_people_and_letters(old: &Connection) -> bool {
+    ["SELECT 1 FROM users", "SELECT 1 FROM pending_messages"]
+        .iter()
+        .all(|select| old.prepare(select).is_ok())
 }
 
 /// Bytes at the beginning that are the same in each database of this program ("Database File Format" in SQLite's
 /// documentation): what it is, and how large its pages are.
 const USUAL_HEADER: usize = 24;
+/// What SQLite says of a whole file in its first page. The number of its pages stands at 28, and then what is free.
+const HEADER: usize = 100;
+const PAGE: usize = 4_096;
 
-/// Copies a database whose first bytes are damaged, and its log, and takes these bytes from a sound one.
-fn copy_with_usual_header((damaged, sound): (&Path, &Path), copy: &Path) -> io::Result<()> {
+/// Copies a damaged database, and its log, and puts the first bytes of a sound one into the copy.
+fn put_usual_header((damaged, sound): (&Path, &Path), copy: &Path) -> io::Result<()> {
     open::draft_file(copy)?;
     let mut header = [0; USUAL_HEADER];
     File::open(sound)?.read_exact_at(&mut header, 0)?;
@@ -107,6 +114,41 @@ fn copy_with_usual_header((damaged, sound): (&Path, &Path), copy: &Path) -> io::
         fs::copy(log, open::beside(copy, "-wal"))?;
     }
     Ok(())
+}
+
+/// Puts the pages of a sound database into the copy that say where each table begins. Tables begin at the same pages in
+/// databases that were made by the same version; in another one nothing that makes sense is found there.
+fn put_usual_schema((_, sound): (&Path, &Path), copy: &Path) -> io::Result<()> {
+    let sound = File::open(sound)?;
+    let file = OpenOptions::new().write(true).open(copy)?;
+    let mut first = [0; PAGE];
+    sound.read_exact_at(&mut first, 0)?;
+    let mut page = [0; PAGE];
+    for number in children(&first) {
+        let at = u64::from(number.saturating_sub(1)) * PAGE as u64;
+        sound.read_exact_at(&mut page, at)?;
+        file.write_all_at(&page, at)?;
+    }
+    let pages = u32::try_from(file.metadata()?.len() / PAGE as u64).unwrap_or(u32::MAX);
+    first[28..40].fill(0);
+    first[28..32].copy_from_slice(&pages.to_be_bytes());
+    file.write_all_at(&first, 0)
+}
+
+/// The pages below the first page of a file, if it has some.
+fn children(first: &[u8; PAGE]) -> Vec<u32> {
+    const INNER: u8 = 5;
+    if first[HEADER] != INNER {
+        return Vec::new();
+    }
+    let count = usize::from(u16::from_be_bytes([first[HEADER + 3], first[HEADER + 4]]));
+    let cells = first[HEADER + 12..].as_chunks::<2>().0.iter().take(count);
+    let places = cells.map(|place| usize::from(u16::from_be_bytes(*place)));
+    places
+        .chain([HEADER + 8])
+        .filter(|place| place + 4 <= PAGE)
+        .map(|place| waxwing_sqlite_wal::number_at(first, place))
+        .collect()
 }
 
 fn remove_all(copy: &Path) -> io::Result<()> {

@@ -21,7 +21,9 @@ use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 
 pub(crate) use succession::parse;
-pub use succession::{Fingerprints, Planned, Previous, cancel, note_return, plan, planned, settle};
+pub use succession::{
+    Fingerprints, Planned, Previous, cancel, note_return, plan, planned, publish_planned, settle,
+};
 
 const PRIVATE_LABEL: &str = "PRIVATE KEY";
 const PUBLIC_LABEL: &str = "PUBLIC KEY";

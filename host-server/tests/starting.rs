@@ -244,6 +244,74 @@ fn a_planned_key_that_cannot_take_its_place_keeps_no_server_from_starting() {
     assert_eq!(key::digest(place.identity().spki()), before);
 }
 
+/// What `status` and `key show` say of the keys.
+fn told_of_keys(place: &Place) -> [Value; 2] {
+    let ask = |command: &[&str]| -> Value {
+        let mut asked = Command::new(env!("CARGO_BIN_EXE_waxwing-server"));
+        asked.arg("--data").arg(place.data().path()).args(command).arg("--json");
+        serde_json::from_slice(&asked.output().unwrap().stdout).unwrap_or_default()
+    };
+    [ask(&["status"])["key"].take(), ask(&["key", "show"])]
+}
+
+#[test]
+fn a_planned_key_whose_file_is_lost_is_told_at_once_and_is_planned_again_when_its_copy_is_put_back()
+{
+    let place = Place::used();
+    let in_a_month = clock::unix_now().shifted(30 * 24 * 60 * 60);
+    let next = key::plan(&place.data(), in_a_month).unwrap().fingerprint();
+    let file = place.data().next_private_key();
+    let copy = fs::read(&file).unwrap();
+    let put_back = || {
+        fs::write(&file, &copy).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    };
+    let serve = || {
+        let (server, _) = place.serve(&[]);
+        let deadline = Instant::now() + PATIENCE;
+        while told_of_keys(&place)[0].is_null() {
+            assert!(Instant::now() < deadline, "it does not answer");
+        }
+        server
+    };
+    let is_planned = |keys: &Value| {
+        keys["next"]["fingerprint"] == format!("{next:?}") && keys["trouble"].is_null()
+    };
+    // The server looks by itself every ten seconds, which is too late; who asks in that very moment is not answered by
+    // a look of its own.
+    let is_told = |is_so: &dyn Fn(&[Value; 2]) -> bool| {
+        let told: Vec<_> = (0..3).map(|_| told_of_keys(&place)).collect();
+        assert!(told.iter().any(is_so), "{told:?}");
+    };
+    let mut server = serve();
+    is_told(&|keys| keys.iter().all(is_planned));
+    let lose = || fs::remove_file(&file).unwrap();
+    let spoil = || fs::write(&file, "rubbish\n").unwrap();
+    for act in [&lose as &dyn Fn(), &spoil] {
+        act();
+        is_told(&|[status, _]| {
+            let why = status["trouble"].as_str().unwrap_or_default();
+            why.matches("put its copy back, or take the plan back").count() == 1
+        });
+        put_back();
+        is_told(&|keys| keys.iter().all(is_planned));
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    spoil();
+    place.start(&[]).refuses(4, &["its first line has to be", "put its copy back, or take the"]);
+    lose();
+    let log = place.start(&[]).serves().log;
+    assert!(log.contains("Put the copy of server.next.key.pem back"), "{log}");
+    let mut server = serve();
+    is_told(&|keys| keys.iter().all(|keys| keys["next"].is_null()));
+    put_back();
+    is_told(&|keys| keys.iter().all(is_planned));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(place.data().next_public_key().exists());
+}
+
 /// Steps on the disk in which a planned key takes the place of the server's.
 const KEY_STEPS: u32 = 5;
 

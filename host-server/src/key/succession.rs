@@ -25,7 +25,7 @@ use crate::data_dir::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::failpoint::Failpoint;
 
-/// What helps when there is nothing in the file of the planned key.
+/// What helps when the file of the planned key is lost, or no key is in it.
 const TAKE_BACK: &str =
     "put its copy back, or take the plan back: waxwing-server key rotate --cancel";
 
@@ -152,9 +152,8 @@ fn is_half_gone(directory: &DataDir) -> bool {
 }
 
 fn lost_plan(directory: &DataDir) -> Failure {
-    let why = format!(
-        "this file is gone, and a key is planned, whose public half is there: put its copy back, or {TAKE_BACK}"
-    );
+    let why =
+        format!("this file is gone, and a key is planned, whose public half is there: {TAKE_BACK}");
     failure(&directory.next_private_key(), why)
 }
 
@@ -167,7 +166,9 @@ fn read_plan(directory: &DataDir) -> Result<Option<Planned>, Failure> {
     }
     let content = open_private(&path)?;
     let no_moment = || {
-        let how = format!("its first line has to be `{EFFECTIVE}2026-12-24 18:00:00`, in UTC");
+        let how = format!(
+            "its first line has to be `{EFFECTIVE}2026-12-24 18:00:00`, in UTC; {TAKE_BACK}"
+        );
         failure(&path, how)
     };
     if is_empty(&content) {
@@ -245,8 +246,9 @@ pub fn settle(directory: &DataDir, now: UnixTime) -> Result<bool, Failure> {
         if is_half_gone(directory) {
             tracing::warn!(
                 name: "planned_key_lost",
-                "a key was planned, and server.next.key.pem is gone: the plan is forgotten, and the server keeps its \
-                 key. Clients that have heard of the plan go on with it. Plan another key if there is to be one"
+                "a key was planned, and server.next.key.pem is gone: the server keeps its key. Clients that have heard \
+                 of the plan go on with it. Put the copy of server.next.key.pem back, and the key is planned again \
+                 within seconds; only if there is no copy, plan another key"
             );
         }
         remove(&directory.next_public_key())?;
@@ -275,6 +277,14 @@ pub fn settle(directory: &DataDir, now: UnixTime) -> Result<bool, Failure> {
     remove_plan(directory)?;
     Failpoint::KeyChanging.pass();
     Ok(!is_done)
+}
+
+/// Writes the public half of a planned key for clients.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn publish_planned(directory: &DataDir, planned: &Planned) -> Result<(), Failure> {
+    publish_next(directory, planned.key.spki())
 }
 
 fn publish_next(directory: &DataDir, spki: &Spki) -> Result<(), Failure> {

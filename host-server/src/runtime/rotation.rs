@@ -28,6 +28,11 @@ use crate::store::Inspector;
 
 /// How often the clock is looked at: somebody may set it.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long somebody who wants to know how things are now waits for a look at the disk.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Wakes whoever follows the clock. What is in it is dropped after the look that it has led to.
+type Word = Option<Sender<()>>;
 
 /// The server's keys, by their fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +79,8 @@ pub struct Rotation {
     /// Held by whoever is about to change them. That takes the disk, for which others must not wait.
     turn: Mutex<()>,
     /// Something is planned, or not any more.
-    wake: Sender<()>,
-    woken: Mutex<Option<Receiver<()>>>,
+    wake: Sender<Word>,
+    woken: Mutex<Option<Receiver<Word>>>,
 }
 
 impl Rotation {
@@ -98,6 +103,19 @@ impl Rotation {
     #[must_use]
     pub fn keys(&self) -> Keys {
         self.lock().clone()
+    }
+
+    /// The same, after a look at what lies in the directory. A disk that hangs is not waited for for long.
+    #[must_use]
+    pub fn keys_now(&self) -> Keys {
+        let (done, looked) = channel();
+        // While somebody changes or looks at them, there is nothing more to ask for.
+        let is_free = self.turn.try_lock().is_ok();
+        if is_free && self.wake.send(Some(done)).is_ok() {
+            // That it was dropped is the answer.
+            let _ = looked.recv_timeout(LOOK_PATIENCE);
+        }
+        self.keys()
     }
 
     /// Where they are.
@@ -151,7 +169,7 @@ impl Rotation {
         keys.next = planned.as_ref().map(|planned| (planned.fingerprint(), planned.effective));
         keys.trouble = None;
         self.know(keys);
-        let _ = self.wake.send(());
+        let _ = self.wake.send(None);
         self.announce(planned.as_ref().map(Planned::successor))
     }
 
@@ -172,21 +190,24 @@ impl Rotation {
         Ok(Following { end, wake: self.wake.clone(), thread: Some(thread) })
     }
 
-    fn run(&self, woken: &Receiver<()>, ended: &Receiver<()>) {
+    fn run(&self, woken: &Receiver<Word>, ended: &Receiver<()>) {
         loop {
             let left = self.keys().next.map(|(_, effective)| effective.minus(clock::unix_now()));
             let left = left.map(|left| Duration::from_secs(u64::try_from(left).unwrap_or(0)));
-            match woken.recv_timeout(left.unwrap_or(LOOK).min(LOOK)) {
-                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            let asked = match woken.recv_timeout(left.unwrap_or(LOOK).min(LOOK)) {
+                Ok(asked) => asked,
+                Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
-            }
+            };
             if !matches!(ended.try_recv(), Err(TryRecvError::Empty)) {
                 return;
             }
-            if let Err(error) = self.go_on(clock::unix_now()) {
+            let gone_on = self.go_on(clock::unix_now());
+            drop(asked);
+            if let Err(error) = gone_on {
                 tracing::error!(name: "key_not_changed", %error, "the planned key could not take its place; it is tried again");
                 // Its moment is over: there is nothing to wait for but this.
-                if woken.recv_timeout(LOOK) == Err(RecvTimeoutError::Disconnected) {
+                if matches!(woken.recv_timeout(LOOK), Err(RecvTimeoutError::Disconnected)) {
                     return;
                 }
             }
@@ -197,7 +218,10 @@ impl Rotation {
     fn go_on(&self, now: UnixTime) -> Result<(), Failure> {
         let _turn = self.turn();
         let mut keys = self.keys();
-        let Some((next, effective)) = keys.next else { return Ok(()) };
+        let Some((next, effective)) = keys.next else {
+            self.look_for_plan(&mut keys);
+            return Ok(());
+        };
         if effective > now {
             self.look_at_plan(&mut keys, next);
             return Ok(());
@@ -206,6 +230,18 @@ impl Rotation {
         keys.trouble = succeeded.as_ref().err().map(ToString::to_string);
         self.know(&keys);
         succeeded
+    }
+
+    /// The file of a planned key was lost when the server started, and its copy is put back: the plan goes on, as at a
+    /// start. What cannot be read there is no plan; `key show` and `doctor` name it.
+    fn look_for_plan(&self, keys: &mut Keys) {
+        let Ok(Some(planned)) = key::planned(&self.directory, &keys.own) else { return };
+        let (next, effective) = (planned.fingerprint(), planned.effective);
+        tracing::warn!(name: "planned_key_found", ?next, ?effective, "server.next.key.pem is there: this key is planned from now on");
+        let told = self.follow_directory(keys);
+        if let Err(failure) = told.and_then(|()| key::publish_planned(&self.directory, &planned)) {
+            tracing::error!(name: "planned_key_not_told", %failure, "a key is planned, and not everybody hears of it yet");
+        }
     }
 
     /// Whether the key that was announced still lies there: when its moment comes, its copy may be lost, too.
@@ -302,14 +338,14 @@ pub(super) fn note_change(audit: &AuditLog, key: Digest, now: UnixTime) {
 /// The planned key takes its place as long as this is there.
 pub struct Following {
     end: Sender<()>,
-    wake: Sender<()>,
+    wake: Sender<Word>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
         let _ = self.end.send(());
-        let _ = self.wake.send(());
+        let _ = self.wake.send(None);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

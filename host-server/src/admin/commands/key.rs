@@ -179,7 +179,8 @@ pub(super) fn answer(running: &Running, answer: &mut Answer<'_>) -> Result<(), I
 }
 
 pub(super) fn answer_all(running: &Running, answer: &mut Answer<'_>) -> Result<(), Interrupted> {
-    item(answer, Keys::of_running(running))
+    let keys = running.rotation.keys_now();
+    item(answer, Keys::of(keys, running.files.found().previous_key))
 }
 
 pub(super) fn rotate(

@@ -390,7 +390,7 @@ impl Status {
             audit_problem,
             configuration: Configuration::of(running.configuration.standing()),
             log: Log::of(logging::standing()),
-            key: Keys::of(running.rotation.keys(), previous_key),
+            key: Keys::of(running.rotation.keys_now(), previous_key),
         }
     }
 

@@ -188,7 +188,7 @@ fn what_is_no_file_of_a_sensible_size_is_refused_and_not_waited_for() {
         (&pipe, "no plain file"),
         (folder.0.path(), "no plain file"),
         (&large, "larger than 1 MiB"),
-        (Path::new("/no/such/file"), "No such file"),
+        (Path::new("/no/such/file"), "there is no such file; make it"),
     ] {
         refused(&check(path).output().unwrap(), why);
         refused(&binary().arg("--config").arg(path).output().unwrap(), why);

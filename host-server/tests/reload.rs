@@ -170,6 +170,15 @@ fn a_list_of_phones_is_read_anew_and_counted_although_no_setting_has_changed() {
     let said = String::from_utf8(server.command(&["reload"]).stdout).unwrap();
     assert!(said.contains("registration.allow_file, with 2 phones"), "{said}");
     assert!(server.log().contains("allowed_phones=2"), "{}", server.log());
+    fs::write(&list, "# nobody\n").unwrap();
+    let remark = server.reloads()["remark"].take();
+    assert!(remark.as_str().unwrap().contains("nobody can register"), "{remark}");
+    let said = String::from_utf8(server.command(&["reload"]).stdout).unwrap();
+    assert!(said.contains(remark.as_str().unwrap()), "{said}");
+    let is_warned = |line: &str| line.contains("WARN") && line.contains(remark.as_str().unwrap());
+    assert!(server.log().lines().any(is_warned), "{}", server.log());
+    fs::remove_file(&list).unwrap();
+    server.refuses("phones: there is no such file; make it");
 }
 
 #[test]
@@ -230,7 +239,7 @@ fn a_mistake_changes_nothing_and_is_said_by_the_command_the_status_and_the_log()
     fs::set_permissions(server.file(), Permissions::from_mode(0o646)).unwrap();
     server.refuses("chmod o-w");
     fs::remove_file(server.file()).unwrap();
-    server.refuses("No such file");
+    server.refuses("there is no such file; make it");
     fs::create_dir(server.file()).unwrap();
     server.refuses("no plain file");
     fs::remove_dir(server.file()).unwrap();

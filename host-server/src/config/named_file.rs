@@ -29,6 +29,10 @@ pub(super) fn read(
             None if error.kind() == io::ErrorKind::PermissionDenied => {
                 io::Error::new(error.kind(), not_permitted(path, &error))
             }
+            None if error.kind() == io::ErrorKind::NotFound => io::Error::new(
+                error.kind(),
+                "there is no such file; make it, mount its disk, or name another one",
+            ),
             None => error,
         })?;
     let metadata = file.metadata()?;

@@ -36,7 +36,12 @@ impl RegistrationConfig {
     /// used is not the matter here.
     #[must_use]
     pub fn remark(&self) -> Option<String> {
-        if !self.open || self.policy().map_or(true, |policy| policy.allows_anybody()) {
+        self.policy().ok().and_then(|policy| self.remark_on(&policy))
+    }
+
+    /// The same, when these settings and the file have become `policy`.
+    pub(crate) fn remark_on(&self, policy: &RegistrationPolicy) -> Option<String> {
+        if !self.open || policy.allows_anybody() {
             return None;
         }
         if self.allow_file.as_os_str().is_empty() {

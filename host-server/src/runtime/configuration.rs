@@ -103,6 +103,8 @@ pub struct Reread {
     pub changes: Changes,
     /// How many phones are in `registration.allow_file`; nothing if no file is named.
     pub allowed_phones: Option<usize>,
+    /// That nobody can register although nobody has said so in as many words, and what to do.
+    pub remark: Option<String>,
     /// Why the file of the log could not be opened again, so that the log goes on where it went before.
     pub log_not_reopened: Option<String>,
     /// The loops that hang, and go on with the one before.
@@ -151,7 +153,7 @@ impl Configuration {
         let now = clock::unix_now();
         let standing = &mut self.state().standing;
         match &result {
-            Ok(Reread { changes, allowed_phones, late, .. }) => {
+            Ok(Reread { changes, allowed_phones, remark, late, .. }) => {
                 tracing::info!(
                 name: "reloaded",
                         live = changes.live.join(","),
@@ -160,6 +162,9 @@ impl Configuration {
                         "the configuration was read again; what is live has changed, and the rest waits \
                          for a restart"
                     );
+                if let Some(remark) = remark {
+                    tracing::warn!(name: "nobody_can_register", "{remark}");
+                }
                 if let Some(late) = late.some() {
                     tracing::warn!(name: "reload_unfinished", %late, "it takes the configuration when it goes on");
                 }
@@ -229,8 +234,9 @@ impl Configuration {
         takers.backups.leave_free(next.storage.min_free_disk);
         takers.canary.set_every(next.canary.every);
         let allowed_phones = registration.phone_count();
+        let remark = next.registration.remark_on(&registration);
         let late = takers.hand_over(&next, (registration, ways))?;
-        Ok(Reread { changes, allowed_phones, log_not_reopened, late })
+        Ok(Reread { changes, allowed_phones, remark, log_not_reopened, late })
     }
 
     /// What a running server makes of it. It may be worse than at a start: an address that is not public

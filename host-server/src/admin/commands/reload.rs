@@ -24,6 +24,9 @@ struct Reloaded {
     /// How many phones are in `registration.allow_file`, which was read anew, too; nothing if no file is
     /// named.
     allowed_phones: Option<usize>,
+    /// That nobody can register although nobody has said so in as many words, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remark: Option<String>,
     /// Why the file of the log could not be opened again, so that the log goes on where it went before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log_not_reopened: Option<String>,
@@ -31,13 +34,16 @@ struct Reloaded {
 
 impl Reloaded {
     fn page(out: &mut dyn Write, reloaded: &Self) -> io::Result<()> {
-        let Self { live, restart, allowed_phones, log_not_reopened } = reloaded;
+        let Self { live, restart, allowed_phones, remark, log_not_reopened } = reloaded;
         writeln!(out, "the configuration was read again")?;
         writeln!(out, "changed              {}", names(live))?;
         writeln!(out, "waits for a restart  {}", names(restart))?;
         if let Some(phones) = allowed_phones {
             let phones = figures::count(*phones as u64, "phone", "phones");
             writeln!(out, "read anew            registration.allow_file, with {phones}")?;
+        }
+        if let Some(remark) = remark {
+            writeln!(out, "{remark}")?;
         }
         if let Some(why) = log_not_reopened {
             writeln!(out, "THE LOG GOES ON WHERE IT WENT BEFORE: {why}")?;
@@ -57,7 +63,7 @@ pub(super) fn carry_out(
         let message = "the configuration is being read again at this moment; try again";
         return Err(Problem::new(Exit::Failure, message).into());
     };
-    let Reread { changes, allowed_phones, log_not_reopened, late } =
+    let Reread { changes, allowed_phones, remark, log_not_reopened, late } =
         running.act((caller, answer), "reload", Arguments::new(), |_| {
             let reread = running.reload(&turn)?;
             let outcome = done(&summary(&reread.changes), &reread.late);
@@ -65,7 +71,7 @@ pub(super) fn carry_out(
         })?;
     let owned = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
     let (live, restart) = (owned(changes.live), owned(changes.restart));
-    item(answer, Reloaded { live, restart, allowed_phones, log_not_reopened })?;
+    item(answer, Reloaded { live, restart, allowed_phones, remark, log_not_reopened })?;
     expect_all(&late, "the configuration before counts there")
 }
 

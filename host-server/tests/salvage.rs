@@ -13,7 +13,9 @@ use waxwing_core::server::storage::{Answer, Question, Write};
 use waxwing_core::time::UnixTime;
 use waxwing_core::wire::{Status, StatusQuery};
 use waxwing_server::clock;
-use waxwing_server::store::{Inspect, Ownership, Salvage, SqliteOptions, SqliteStorage, Storage};
+use waxwing_server::store::{
+    self, Inspect, Ownership, Salvage, SqliteOptions, SqliteStorage, Storage,
+};
 
 const LETTERS: u64 = 120;
 const PAGE: usize = 4_096;
@@ -124,6 +126,41 @@ fn leaves_of_users(path: &Path) -> Vec<usize> {
     assert_eq!(bytes[page], 5, "it has leaves");
     let cells = (0..number(page + 3, 2)).map(|cell| page + number(page + 12 + cell * 2, 2));
     cells.map(|cell| number(cell, 4)).chain([number(page + 8, 4)]).collect()
+}
+
+#[test]
+fn users_whose_pages_are_whole_are_found_where_the_page_that_leads_to_them_is_not() {
+    const USERS: u16 = 60;
+    let directory = tempfile::tempdir().unwrap();
+    let path = sample(directory.path());
+    let mut storage = SqliteStorage::open(&path, &OPTIONS()).unwrap();
+    apply(&mut storage, (4..=USERS).map(create)).unwrap();
+    store::remove_user(&mut storage, user(7), clock::unix_now()).1.unwrap();
+    Box::new(storage).close().unwrap();
+    assert!(leaves_of_users(&path).len() > 2);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    let select = "SELECT rootpage FROM sqlite_schema WHERE name = 'users'";
+    let root: u32 = raw.query_row(select, [], |row| row.get(0)).unwrap();
+    raw.close().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    for without_header in [false, true] {
+        bytes[(root as usize - 1) * PAGE..][..PAGE].fill(0xee);
+        if without_header {
+            bytes[..PAGE].fill(0xee);
+        }
+        fs::write(&path, &bytes).unwrap();
+        let (found, mut new) = salvage(&path);
+        new.check().unwrap();
+        let left: Vec<_> = new.users(None).unwrap().iter().map(|user| user.id.get()).collect();
+        // Nothing is left of who was removed.
+        let all: Vec<_> = (1..=USERS).filter(|id| *id != 7).collect();
+        assert_eq!((left, mailbox(&mut new, 2).len()), (all, LETTERS as usize), "{found:?}");
+        assert!(!path.with_extension("new.copied").exists());
+        for beside in ["", "-wal", "-generation"] {
+            fs::remove_file(format!("{}{beside}", path.with_extension("new").display()))
+                .unwrap_or_default();
+        }
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod examine;
 mod fault;
 mod files;
 mod generation;
+mod leaves;
 mod log;
 mod log_care;
 #[cfg(feature = "postgres")]

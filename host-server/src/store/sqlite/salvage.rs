@@ -17,6 +17,7 @@ use waxwing_core::time::UnixTime;
 use super::damaged::sound;
 use super::error::SqliteError;
 use super::fault::Fault;
+use super::leaves::Leaves;
 use super::{SqliteOptions, SqliteStorage, log, open, reads, recovery, restore, writes};
 use crate::slow_start;
 use crate::store::free_ids;
@@ -62,6 +63,7 @@ impl SqliteStorage {
         // One that was cut short may have left one.
         remove_all(&copy).map_err(|error| open::unreachable(&copy, error))?;
         let mut old = connect(from).map_err(failed)?;
+        let mut readable = from;
         for mend in [put_usual_header, put_usual_schema] {
             if knows_people_and_letters(&old) {
                 break;
@@ -69,8 +71,10 @@ impl SqliteStorage {
             drop(old);
             mend((from, path), &copy).map_err(|error| open::unreachable(&copy, error))?;
             old = connect(&copy).map_err(failed)?;
+            readable = &copy;
         }
-        let found = new.transaction(|new| Salvager::new(&old, new, now).all());
+        let leaves = Leaves { readable, copy: &copy };
+        let found = new.transaction(|new| Salvager::new(&old, new, now).all(&leaves));
         drop(old);
         remove_all(&copy).map_err(|error| open::unreachable(&copy, error))?;
         let found = found.map_err(|error| open::unreachable(path, error))?;
@@ -181,8 +185,8 @@ impl<'a> Salvager<'a> {
         }
     }
 
-    fn all(mut self) -> Result<Salvage, Fault> {
-        let users = self.users()?;
+    fn all(mut self, leaves: &Leaves<'_>) -> Result<Salvage, Fault> {
+        let users = self.users(leaves)?;
         let letters = self.letters(&users)?;
         self.fates(&users, &letters)?;
         self.the_rest()?;
@@ -190,7 +194,7 @@ impl<'a> Salvager<'a> {
         Ok(self.found)
     }
 
-    fn users(&mut self) -> Result<HashSet<UserId>, Fault> {
+    fn users(&mut self, leaves: &Leaves<'_>) -> Result<HashSet<UserId>, Fault> {
         let (mut users, mut lost) = (HashSet::new(), BTreeSet::new());
         let select = "SELECT rowid, user_id, phone_number, rsa_public_key, aes_key, last_seen \
              FROM users NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1";
@@ -200,29 +204,22 @@ impl<'a> Salvager<'a> {
                 lost.extend(id);
                 return Ok(());
             };
-            let read = || -> Result<_, Fault> {
-                let id = reads::user_id(row, 1)?;
-                let (phone, spki) = (reads::phone(row, 2, id)?, reads::spki(row, 3, id)?);
-                Ok((id, phone, spki, row.get::<_, Option<[u8; 64]>>(4)?, reads::timestamp(row, 5)?))
-            };
-            let Some((id, phone, spki, key, seen)) = sound(read())? else {
-                lost.extend(id);
-                return Ok(());
-            };
-            let seen = seen.as_ref().map(|seen| seen.as_str());
-            let insert = "INSERT OR IGNORE INTO users \
-                 (user_id, phone_number, rsa_public_key, aes_key, last_seen) VALUES (?, ?, ?, ?, ?)";
-            let user = params![id.get(), phone.as_str(), spki.as_bytes(), key, seen];
-            if self.new.prepare_cached(insert)?.execute(user)? == 1 {
-                users.insert(id);
-                if phone.is_reserved() {
-                    self.own.insert(id);
-                }
-            } else {
-                lost.insert(id);
+            match self.user(row)? {
+                Some((id, true)) => _ = users.insert(id),
+                Some((id, false)) => _ = lost.insert(id),
+                None => lost.extend(id),
             }
             Ok(())
         })?;
+        if is_end_lost || !lost.is_empty() {
+            leaves.users(|row| {
+                if let Some((id, true)) = self.user(row)? {
+                    users.insert(id);
+                    lost.remove(&id);
+                }
+                Ok(())
+            })?;
+        }
         if is_end_lost {
             // What comes behind the last one may never have been there.
             let last = users.iter().copied().max();
@@ -232,6 +229,25 @@ impl<'a> Salvager<'a> {
         (self.lost, self.is_end_lost) = (lost, is_end_lost);
         self.found.users = users.len() - self.own.len();
         Ok(users)
+    }
+
+    /// Who stands in this row, and whether they were not known before; `None` if it makes no sense.
+    fn user(&mut self, row: &Row<'_>) -> Result<Option<(UserId, bool)>, Fault> {
+        let read = || -> Result<_, Fault> {
+            let id = reads::user_id(row, 1)?;
+            let (phone, spki) = (reads::phone(row, 2, id)?, reads::spki(row, 3, id)?);
+            Ok((id, phone, spki, row.get::<_, Option<[u8; 64]>>(4)?, reads::timestamp(row, 5)?))
+        };
+        let Some((id, phone, spki, key, seen)) = sound(read())? else { return Ok(None) };
+        let seen = seen.as_ref().map(|seen| seen.as_str());
+        let insert = "INSERT OR IGNORE INTO users \
+             (user_id, phone_number, rsa_public_key, aes_key, last_seen) VALUES (?, ?, ?, ?, ?)";
+        let user = params![id.get(), phone.as_str(), spki.as_bytes(), key, seen];
+        let is_new = self.new.prepare_cached(insert)?.execute(user)? == 1;
+        if is_new && phone.is_reserved() {
+            self.own.insert(id);
+        }
+        Ok(Some((id, is_new)))
     }
 
     fn letters(&mut self, users: &HashSet<UserId>) -> Result<HashSet<QueueId>, Fault> {

@@ -36,12 +36,7 @@ impl Leaves<'_> {
     ) -> Result<(), Fault> {
         let Ok((copy, leaves)) = self.prepared() else { return Ok(()) };
         for leaf in leaves {
-            // The last statement has SQLite read where the tables are.
-            let made = copy.execute_batch(&format!(
-                "PRAGMA writable_schema = ON; \
-                 UPDATE sqlite_schema SET rootpage = {leaf} WHERE name = 'users'; \
-                 PRAGMA writable_schema = RESET"
-            ));
+            let made = make_table(&copy, leaf);
             let select = "SELECT rowid, user_id, phone_number, rsa_public_key, aes_key, last_seen \
                  FROM users NOT INDEXED";
             let Some(mut select) = made.and_then(|()| copy.prepare(select)).ok() else {
@@ -74,6 +69,15 @@ impl Leaves<'_> {
         let copy = copy.map_err(io::Error::other)?;
         Ok((copy, leaves))
     }
+}
+
+/// Has the table of users begin at this page.
+fn make_table(copy: &Connection, page: u32) -> rusqlite::Result<()> {
+    let update = "UPDATE sqlite_schema SET rootpage = ? WHERE name = 'users'";
+    copy.execute_batch("PRAGMA writable_schema = ON")?;
+    copy.prepare_cached(update)?.execute([page])?;
+    // Has SQLite read again where the tables are.
+    copy.execute_batch("PRAGMA writable_schema = RESET")
 }
 
 /// The pages that look like leaves whose first row has the place of a user.

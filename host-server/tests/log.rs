@@ -209,11 +209,21 @@ fn a_file_that_cannot_be_opened_stops_nobody_and_is_said() {
     let moved = server.folder.path().join("logs/waxwing.log.1");
     fs::rename(server.log(), &moved).unwrap();
     fs::create_dir(server.log()).unwrap();
-    assert_eq!(server.command(&["log", "reopen"]).status.code(), Some(74));
+    let reopened = server.command(&["log", "reopen"]);
+    assert_eq!(reopened.status.code(), Some(74));
+    let said = String::from_utf8_lossy(&reopened.stderr);
+    assert!(said.contains("the log goes on in the file that was opened before"), "{said}");
     assert!(server.log_status()["not_reopened"].as_str().unwrap().contains("it is a directory"));
-    assert!(server.stderr().contains("the log goes on in the file that was opened before"));
     let reloaded = server.answers(&["reload"]);
     assert!(reloaded["log_not_reopened"].as_str().unwrap().contains("log.file"), "{reloaded}");
+    // Who asked has heard it. After a signal, standard error tells it, once for each.
+    let why = "it is a directory and no file: name a file, such as one in it";
+    let told = server.stderr().matches(why).count();
+    assert_eq!(told, 1, "at the start: {}", server.stderr());
+    for (times, signal) in (told + 1..).zip([Signal::USR1, Signal::HUP]) {
+        kill_process(Pid::from_child(&server.child), signal).unwrap();
+        eventually("it is told", || server.stderr().matches(why).count() == times);
+    }
     eventually("it goes on", || fs::read_to_string(&moved).unwrap().contains("was read again"));
     server.is_visited();
     fs::remove_dir(server.log()).unwrap();
@@ -297,7 +307,13 @@ fn a_directory_that_is_not_there_keeps_nobody_from_serving_and_is_found_by_a_che
     assert!(reloaded["log_not_reopened"].as_str().unwrap().contains(why), "{reloaded}");
     let reopened = server.command(&["log", "reopen"]);
     assert_eq!(reopened.status.code(), Some(74));
-    assert!(String::from_utf8_lossy(&reopened.stderr).contains(why), "{reopened:?}");
+    let said = String::from_utf8_lossy(&reopened.stderr);
+    assert!(said.contains(why) && said.contains("the log still goes to standard error"), "{said}");
+    // The log, which is there, too, tells what a signal has not done, and nothing tells it besides.
+    assert_eq!(server.stderr().matches(why).count(), 1, "at the start: {}", server.stderr());
+    kill_process(Pid::from_child(&server.child), Signal::USR1).unwrap();
+    eventually("it is noted", || server.audited("log reopen").len() == 2);
+    assert_eq!(server.stderr().matches(why).count(), 2, "{}", server.stderr());
     assert!(server.log_status()["trouble"].as_str().unwrap().contains(why));
     let ran = binary()
         .env("WAXWING_LOG__FILE", "/no/such/directory/log")

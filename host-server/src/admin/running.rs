@@ -299,6 +299,11 @@ impl Running {
         let begun =
             begun.inspect_err(|failure| tracing::error!(name: "audit_log_unwritable", %failure, "nothing was reloaded"))?;
         let result = self.reload(&turn);
+        let not_reopened =
+            result.as_ref().ok().and_then(|reread| reread.log_not_reopened.as_deref());
+        if let Some(why) = not_reopened {
+            logging::tell_not_reopened(why);
+        }
         let outcome = match &result {
             Ok(reread) => done(&summary(&reread.changes), &reread.late),
             Err(failure) => Outcome::failed(failure.to_string()),
@@ -316,7 +321,7 @@ impl Running {
         let outcome = match logging::reopen() {
             Ok(_) => Outcome::done(""),
             Err(failure) => {
-                tracing::error!(name: "log_file_unusable", %failure, "the log goes on where it went before");
+                logging::tell_not_reopened(&failure.to_string());
                 Outcome::failed(failure.to_string())
             }
         };

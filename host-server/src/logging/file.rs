@@ -92,23 +92,17 @@ pub(super) fn could_not_open(path: PathBuf, why: String) {
     state.seen = Some(Instant::now());
 }
 
-/// The file could not be opened again. The one that is open may have been moved or deleted, so that nobody
-/// looks into it: standard error hears of it, too.
-pub(super) fn could_not_reopen(why: &str) {
+/// The file could not be opened again. Where the log goes on.
+pub(super) fn could_not_reopen(why: &str) -> &'static str {
     let mut state = state();
     state.seen = Some(Instant::now());
-    let place = if state.path.is_some() {
+    if state.path.is_some() {
         state.not_reopened = Some(why.to_owned());
         "the log goes on in the file that was opened before, wherever that is now"
     } else {
         state.trouble = Some(why.to_owned());
         "the log still goes to standard error"
-    };
-    drop(state);
-    let text = format!(
-        "waxwing-server: {why}; {place}: put it right, and run `waxwing-server log reopen`\n"
-    );
-    stderr::write(text.as_bytes());
+    }
 }
 
 /// Writes a whole line, soon, or never. Whether the log goes to a file.

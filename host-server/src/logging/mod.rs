@@ -114,7 +114,7 @@ pub fn configure(next: Prepared) -> Option<Failure> {
             None
         }
         Place::Same(failure) => {
-            file::could_not_reopen(&failure.to_string());
+            let _ = file::could_not_reopen(&failure.to_string());
             Some(failure)
         }
     };
@@ -152,13 +152,25 @@ pub fn set_level(asked: Asked) -> Result<(), Failure> {
 /// the log is to go to a file.
 ///
 /// # Errors
-/// When it cannot be opened. Then the log goes on where it went before.
+/// When it cannot be opened; says where the log goes on.
 pub fn reopen() -> Result<Option<PathBuf>, Failure> {
     let Some(path) = file::wanted() else { return Ok(None) };
-    let reopened =
-        open(&path).inspect_err(|failure| file::could_not_reopen(&failure.to_string()))?;
+    let reopened = open(&path).map_err(|failure| {
+        let place = file::could_not_reopen(&failure.to_string());
+        let how = "put it right, and run `waxwing-server log reopen`";
+        Failure::new(failure.exit(), format!("{failure}; {place}: {how}"))
+    })?;
     file::go_to(Some((path.clone(), reopened)));
     Ok(Some(path))
+}
+
+/// Says that the file could not be opened again where nobody waits for an answer. The one that is open may have been
+/// moved or deleted, so that nobody looks into it: standard error hears of it, too.
+pub fn tell_not_reopened(why: &str) {
+    tracing::error!(name: "log_file_unusable", failure = why, "the log goes on where it went before");
+    if file::path().is_some() {
+        stderr::write(format!("waxwing-server: {why}\n").as_bytes());
+    }
 }
 
 /// Somebody may have changed the directory since the start.

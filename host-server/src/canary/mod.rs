@@ -156,6 +156,8 @@ pub struct Canary {
     server_key: Mutex<Spki>,
     /// How long each stage may take.
     bound: Duration,
+    /// What may be wrong where storage does not take something.
+    suspect: &'static str,
     /// Milliseconds; 0 for no rounds by the clock.
     every: AtomicU64,
     /// What rounds leave for the next one. Held while there is one.
@@ -185,6 +187,7 @@ impl Canary {
             data: config.server.data.clone(),
             server_key: Mutex::new(server_key),
             bound: Self::BOUND,
+            suspect: trouble::suspect(config.storage.is_shared()),
             every: AtomicU64::new(millis(config.canary.every)),
             known: Mutex::default(),
             state: Mutex::default(),
@@ -247,7 +250,7 @@ impl Canary {
             if *self.server_key() != server_key {
                 return Outcome::Skipped("the server has another key since the round began");
             }
-            Outcome::Failed { stage, why: trouble.at(stage, self.bound) }
+            Outcome::Failed { stage, why: trouble.at(stage, self.bound, self.suspect) }
         };
         let known = match known {
             Some(known) => known,

@@ -11,6 +11,8 @@ use waxwing_core::wire::{CloseReason, ErrorCode};
 use super::Stage;
 use crate::exit::Failure;
 
+const LOOK: &str = "`waxwing-server status` and the log say more";
+
 /// Why a round did not go on.
 #[derive(Debug)]
 pub enum Trouble {
@@ -48,9 +50,8 @@ impl Trouble {
         matches!(self, Self::Stopped | Self::Ended(Ended::Closed(CloseReason::ServerStopping)))
     }
 
-    /// What an operator reads.
-    pub(super) fn at(&self, stage: Stage, bound: Duration) -> String {
-        const LOOK: &str = "`waxwing-server status` and the log say more";
+    /// What an operator reads of a stage that may take so long. `suspect` is what may be wrong with storage.
+    pub(super) fn at(&self, stage: Stage, bound: Duration, suspect: &str) -> String {
         let bound = bound.as_secs();
         match self {
             Self::KeyFile(failure) | Self::NotNoted(failure) => format!("{failure}"),
@@ -58,7 +59,7 @@ impl Trouble {
                 "the server does not make an account for the canary ({error:?}); {LOOK}"
             ),
             Self::NotStored => format!(
-                "storage does not take an account for the canary: is the disk full or read-only? {LOOK}"
+                "storage does not take an account for the canary: {suspect} {LOOK}"
             ),
             Self::Stopped => "the server stops".into(),
             Self::NotConnected(address, error) => format!(
@@ -82,7 +83,7 @@ impl Trouble {
                 _ => format!("the server did not answer within {bound} s; {LOOK}"),
             },
             Self::Ended(Ended::Refused(refusal)) | Self::Refused(refusal) => {
-                format!("the server refused: {}", reason(refusal, stage))
+                format!("the server refused: {}", reason(refusal, stage, suspect))
             }
             Self::Ended(Ended::TimedOut) => format!("the server did not answer in time; {LOOK}"),
             Self::Ended(ended) => format!("{ended}; {LOOK}"),
@@ -94,12 +95,23 @@ impl Trouble {
     }
 }
 
-fn reason(refusal: &RefusalNotice, stage: Stage) -> String {
+/// What to ask where storage does not take something.
+pub(super) const fn suspect(is_shared: bool) -> &'static str {
+    if is_shared {
+        "can the database server of storage.url be reached, and does it take writes?"
+    } else {
+        "is the disk full or read-only?"
+    }
+}
+
+fn reason(refusal: &RefusalNotice, stage: Stage, suspect: &str) -> String {
     let Some(code) = refusal.code else { return format!("code {}", refusal.number) };
     let help = match (code, stage) {
         (ErrorCode::StorageUnavailable | ErrorCode::MailboxFull, _) => {
-            "letters for people who are away are not taken: is the disk full, or the database in trouble? \
-             `waxwing-server status` says which"
+            let name = code.name();
+            return format!(
+                "{name}; letters for people who are away are not taken: {suspect} {LOOK}"
+            );
         }
         (ErrorCode::RateLimited, Stage::Connect | Stage::Fetch) => {
             "is the account suspended? `waxwing-server users list` shows it, and \
@@ -107,7 +119,30 @@ fn reason(refusal: &RefusalNotice, stage: Stage) -> String {
         }
         (ErrorCode::StaleTimestamp, _) => "the clock of this machine is being changed",
         (ErrorCode::Busy, _) => "it has more to do than it can; `waxwing-server status` says more",
-        _ => "`waxwing-server status` and the log say more",
+        _ => LOOK,
     };
     format!("{}; {help}", code.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_that_takes_nothing_is_the_disk_here_or_the_database_server_elsewhere() {
+        let unavailable = RefusalNotice {
+            number: ErrorCode::StorageUnavailable as u16,
+            code: Some(ErrorCode::StorageUnavailable),
+            retry_after_s: 0,
+            packet: None,
+        };
+        for trouble in [Trouble::NotStored, Trouble::Refused(unavailable)] {
+            let [own, shared] = [false, true].map(|is_shared| {
+                trouble.at(Stage::Store, Duration::from_secs(1), suspect(is_shared))
+            });
+            assert!(own.contains("is the disk full"), "{own}");
+            assert!(shared.contains("database server of storage.url"), "{shared}");
+            assert!(!shared.contains("disk"), "{shared}");
+        }
+    }
 }

@@ -262,6 +262,9 @@ fn a_database_that_dies_and_comes_back_is_used_again_without_a_new_start() {
         let said = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(3), "{asked:?}: {said}");
     }
+    let live = cluster.operator("a", &["doctor", "--live"]);
+    let said = String::from_utf8_lossy(&live.stdout);
+    assert!(said.contains("can the database server of storage.url be reached"), "{said}");
     let _again = cluster.postgres.start_again();
     until("it is ready", is_ready);
     drop(first);
@@ -343,7 +346,15 @@ fn a_database_that_cannot_be_used_is_refused_with_what_to_do() {
     let elsewhere = "postgres://waxwing@192.0.2.1/chat".to_owned();
     cluster.refuses("a", url(elsewhere), 78, "has to be verify-full");
     let nobody = "postgres://waxwing@127.0.0.1:1,127.0.0.1:2/chat".to_owned();
-    cluster.refuses("a", url(nobody), 3, "the database cannot be reached");
+    cluster.refuses("a", url(nobody), 3, "127.0.0.1:1, error connecting to server");
+    let one = || "postgres://waxwing@127.0.0.1:1/chat".to_owned();
+    cluster.refuses("a", url(one()), 3, "the database cannot be reached: 127.0.0.1:1, error");
+    cluster.refuses(
+        "a",
+        url(one()),
+        3,
+        "see whether PostgreSQL runs there, and whether storage.url",
+    );
     assert!(!cluster.data("a").join("server.key.pem").exists());
 
     let psql = |statements: &str| cluster.postgres.psql(&cluster.url, statements);

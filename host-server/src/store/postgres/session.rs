@@ -233,10 +233,16 @@ impl NoSession {
     /// What is wrong, and what to do about it; and whether the settings are.
     pub(super) fn in_words(&self) -> (String, bool) {
         let Some(last) = self.tried.iter().rev().find_map(|(_, error)| error.as_ref()) else {
-            let (url, hosts) = (self.names.url, self.hosts());
-            return (format!("no host of {url} answers in time: {hosts}"), false);
+            let (url, hosts, help) = (self.names.url, self.hosts(), self.look_there());
+            return (format!("no host of {url} answers in time: {hosts}; {help}"), false);
         };
-        let (why, is_settings) = self.meaning(last);
+        let Some((why, is_settings)) = self.meaning(last) else {
+            let help = match last.code() {
+                Some(_) => "the log of PostgreSQL there says more".to_owned(),
+                None => self.look_there(),
+            };
+            return (format!("the database cannot be reached: {}; {help}", self.hosts()), false);
+        };
         match &*self.tried {
             [_] => (why, is_settings),
             _ => (format!("{why} (tried: {})", self.hosts()), is_settings),
@@ -252,9 +258,16 @@ impl NoSession {
         self.tried.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
-    fn meaning(&self, error: &Error) -> (String, bool) {
+    /// What to do where nobody answers.
+    fn look_there(&self) -> String {
+        let url = self.names.url;
+        format!("see whether PostgreSQL runs there, and whether {url} names its host and port")
+    }
+
+    /// What an answer means that has something to do with the settings; or that of a host which does not serve.
+    fn meaning(&self, error: &Error) -> Option<(String, bool)> {
         let (why, url) = (whole(error), self.names.url);
-        match error.code() {
+        Some(match error.code() {
             Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
                 let help = format!(
                     "look at the user in {url}, at storage.password_file, and at the database's pg_hba.conf"
@@ -284,8 +297,8 @@ impl NoSession {
                 );
                 (format!("the database does not prove who it is: {why}; {help}"), false)
             }
-            _ => (format!("the database cannot be reached: {why}"), false),
-        }
+            _ => return None,
+        })
     }
 }
 

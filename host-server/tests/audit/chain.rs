@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 
 use waxwing_core::crypto::Provider;
-use waxwing_server::admin::audit::{AuditResult, MAX_LINE, MAX_TEXT};
+use waxwing_server::admin::audit::{AuditResult, FaultKind, MAX_LINE, MAX_TEXT};
 use waxwing_server::backend::Backend;
 use waxwing_server::exit::Exit;
 
@@ -79,7 +79,7 @@ fn a_line_that_the_server_has_noted_is_missed_and_the_next_line_follows_it() {
         assert_eq!(fault().line, left.len() as u64);
     }
     place.write(&[lines[0].clone(), lines[1].replace("gone", "left")]);
-    assert!(fault().problem.contains("is another one now"), "{:?}", fault());
+    assert!(fault().problem.contains("with another SHA-256"), "{:?}", fault());
     fs::remove_file(place.file()).unwrap();
     assert!(fault().problem.contains("there is no line at all"), "{:?}", fault());
 
@@ -94,6 +94,68 @@ fn a_line_that_the_server_has_noted_is_missed_and_the_next_line_follows_it() {
     assert!(said.to_string().contains("Put the files back from their copy"), "{said}");
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("the chain holds from number 5 on"), "{text}");
+}
+
+#[test]
+fn a_note_that_does_not_fit_a_whole_log_accuses_nobody_and_says_how_to_tell() {
+    let place = Place::new();
+    let server = place.log();
+    (1..=2).for_each(|id| act(&server, id));
+    server.note_end();
+    let note = place.path().join("audit.settled");
+    let whole = fs::read_to_string(&note).unwrap();
+    let digest = sha256(&place.lines()[3]);
+    for (bad, line) in [
+        (whole.replace(&digest, &"1".repeat(64)), 4),
+        (whole.replace("\"number\":4", "\"number\":9"), 4),
+        (whole.replace("\"number\":4", "\"number\":2"), 2),
+    ] {
+        assert_ne!(bad, whole);
+        fs::write(&note, bad).unwrap();
+        let verified = place.log().verify().unwrap();
+        let fault = verified.fault.clone().unwrap();
+        assert_eq!((fault.kind, fault.line), (FaultKind::Note, line));
+        let mut text = Vec::new();
+        let said = verified.report(false, &mut text).unwrap_err();
+        assert_eq!(said.exit(), Exit::Failure);
+        let said = said.to_string();
+        assert!(
+            said.contains("audit.settled was") && said.contains("that you have kept"),
+            "{said}"
+        );
+        assert!(!said.contains("somebody"), "{said}");
+        assert!(String::from_utf8(text).unwrap().contains("the chain holds\n"));
+    }
+    // As it says.
+    fs::remove_file(&note).unwrap();
+    assert!(holds(&place.log()).note_missing);
+    assert_eq!(place.log().settle(NOW), Ok(0));
+    assert_eq!(fs::read_to_string(&note).unwrap(), whole);
+    assert!(!holds(&place.log()).note_missing);
+}
+
+#[test]
+fn one_line_at_the_end_that_is_none_can_be_taken_out_as_it_is_said() {
+    let place = Place::new();
+    act(&place.log(), 1);
+    let whole = fs::read(place.file()).unwrap();
+    for rubbish in ["\n", "rubbish\n"] {
+        fs::write(place.file(), [&whole[..], rubbish.as_bytes()].concat()).unwrap();
+        let command = format!("sed -i '$d' {}", place.file().display());
+        let refused = place.log().begin(NOW, 7, "next", Arguments::new()).unwrap_err().to_string();
+        assert!(refused.contains("its last line, line 3, is not one"), "{refused}");
+        assert!(refused.contains(&command), "{refused}");
+        let verified = place.log().verify().unwrap();
+        let wrong = verified.wrong().unwrap();
+        assert!(wrong.contains("audit.jsonl, line 3: this is not a line"), "{wrong}");
+        assert!(wrong.contains("sed -i '$d' audit.jsonl"), "{wrong}");
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+        assert_eq!(fs::read(place.file()).unwrap(), whole);
+        assert_eq!(holds(&place.log()).wrong(), None);
+    }
+    // What is followed by lines is not taken out.
+    fs::write(place.file(), [b"rubbish\n", &whole[..]].concat()).unwrap();
+    assert_eq!(place.log().verify().unwrap().fault.unwrap().kind, FaultKind::Chain);
 }
 
 #[test]

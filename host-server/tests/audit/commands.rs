@@ -103,7 +103,9 @@ fn verify_says_that_the_chain_holds_or_where_it_does_not() {
     assert!(held.status.success());
     let digest = holds(&place.log()).last_sha256.unwrap();
     let expected = format!(
-        "lines      4, in 1 file; the chain holds\nnumbers    1 to 4\nlast line  {digest}\n"
+        "lines      4, in 1 file; the chain holds\nnumbers    1 to 4\nlast line  {digest}\n\
+         note       none: lines that are gone from the end do not show; the server notes the last line in \
+         audit.settled when it starts or stops\n"
     );
     assert_eq!(stdout(&held), expected);
     // Behind it, a command that fails says that it does.
@@ -113,7 +115,7 @@ fn verify_says_that_the_chain_holds_or_where_it_does_not() {
     };
     let expected = serde_json::json!({
         "holds": true, "files": 1, "lines": 4, "first": 1, "last": 4, "last_sha256": digest,
-        "note_problem": null, "older_lines_gone": false, "rotated": false, "torn": false, "erased": 0, "fault": null,
+        "note_problem": null, "note_missing": true, "older_lines_gone": false, "rotated": false, "torn": false, "erased": 0, "fault": null,
     });
     assert_eq!(json(), expected);
 

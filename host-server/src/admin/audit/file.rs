@@ -167,12 +167,12 @@ pub(super) struct Last {
 pub(super) fn tail(path: &Path, file: &File) -> Result<Tail, Failure> {
     let len = file.metadata().map_err(|error| failure(path, error))?.len();
     let whole = look(file, len).map_err(|error| failure(path, error))?;
-    let (whole, last) = whole.ok_or_else(|| damaged(path))?;
+    let (whole, last) = whole.ok_or_else(|| damaged(path, file))?;
     let torn = len - whole;
     let last = match last {
         None => None,
         Some(line) => {
-            let parsed = Line::parse(&line).ok_or_else(|| damaged(path))?;
+            let parsed = Line::parse(&line).ok_or_else(|| damaged(path, file))?;
             Some(Last { number: parsed.number, digest: parsed.digest(&line) })
         }
     };
@@ -239,12 +239,33 @@ pub(super) fn reserve_or_warn(path: &Path, file: &File, end: u64) {
     }
 }
 
-pub(super) fn damaged(path: &Path) -> Failure {
+/// The last line is none of ours, and nothing can be written behind it.
+pub(super) fn damaged(path: &Path, file: &File) -> Failure {
+    let number =
+        count_lines(file).map_or_else(|_| String::new(), |number| format!(", line {number},"));
+    let path_shown = path.display();
     failure(
         path,
-        "its last line is not one of the audit log; `waxwing-server audit verify` says where the damage \
-         begins. Restore the file, or move it away: the next line goes into a new one",
+        format!(
+            "its last line{number} is not one of the audit log. Keep a copy of the file, and take this one line out: \
+             sed -i '$d' {path_shown}; or put the file back from its copy. `waxwing-server audit verify` says then \
+             whether the lines before it follow one another"
+        ),
     )
+}
+
+/// How many lines there are, with what is behind the end of the last one.
+fn count_lines(file: &File) -> io::Result<u64> {
+    let mut chunk = vec![0; 64 << 10];
+    let (mut at, mut ends, mut is_ended) = (0, 0, true);
+    loop {
+        let length = file.read_at(&mut chunk, at)?;
+        let bytes = chunk.get(..length).unwrap_or_default();
+        let Some(last) = bytes.last() else { return Ok(ends + u64::from(!is_ended)) };
+        is_ended = *last == b'\n';
+        ends += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        at += length as u64;
+    }
 }
 
 pub(super) fn failure(path: &Path, error: impl fmt::Display) -> Failure {

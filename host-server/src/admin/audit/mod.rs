@@ -38,7 +38,7 @@ use rotation::Files;
 use settled::{Open, Settled};
 pub use show::show;
 use verify::Expected;
-pub use verify::{Fault, Verified};
+pub use verify::{Fault, FaultKind, Verified};
 
 /// The audit log of a data directory.
 #[derive(Clone, Debug)]
@@ -329,7 +329,7 @@ impl AuditLog {
         let (number, before) = match last {
             None => (1, line::NO_LINE_BEFORE.to_owned()),
             Some(Last { number, digest }) => {
-                (number.checked_add(1).ok_or_else(|| file::damaged(&path))?, digest)
+                (number.checked_add(1).ok_or_else(|| file::damaged(&path, &file))?, digest)
             }
         };
         let Draft { uid, command, arguments, of, outcome } = draft;

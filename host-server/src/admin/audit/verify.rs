@@ -17,7 +17,7 @@ use crate::figures;
 /// What the chain of lines says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verified {
-    /// Whether every line follows the one before.
+    /// Whether every line follows the one before, and the noted one is there.
     pub holds: bool,
     /// How many files there are.
     pub files: usize,
@@ -39,6 +39,8 @@ pub struct Verified {
     pub erased: u64,
     /// Why nobody can say whether lines are gone from the end: the note of the last line cannot be read.
     pub note_problem: Option<String>,
+    /// Whether there are lines, and no note of the last one: nobody can say then, either.
+    pub note_missing: bool,
     /// Where the chain breaks for the first time.
     pub fault: Option<Fault>,
 }
@@ -47,6 +49,29 @@ pub struct Verified {
 const PUT_BACK: &str = "Put the files back from their copy if there is one. Without one, keep a copy of what is left, and find \
                         out who can write there: nobody can make it whole again";
 
+/// What to do about the last line of all, if it is none.
+const TAKE_OUT: &str = "Nothing follows it, so it can be taken out: keep a copy of the file, and delete this one line (run in \
+                        the data directory: sed -i '$d'";
+
+/// What to do where the log and the note do not fit together.
+const COMPARE: &str = "Compare the log with the last line that you have kept: `waxwing-server audit show --json` shows every \
+                       line, and each names the SHA-256 of the one before. If the log still has it, and nothing is \
+                       missing behind it, audit.settled was changed: delete audit.settled before anything else is done, \
+                       and the server writes it anew when it starts or stops. If not, the log was changed: put its files \
+                       back from their copy. In both cases find out who can write there";
+
+/// What is wrong: from this follows what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// A line does not follow the one before, or lines are gone.
+    Chain,
+    /// The last line of all is no line of the log. Those before it follow one another.
+    LastLine,
+    /// The lines follow one another, and are not those that the note names.
+    Note,
+}
+
 /// Where the chain breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
@@ -54,6 +79,8 @@ pub struct Fault {
     pub file: String,
     /// The line in it, from 1; 0 for the file as a whole.
     pub line: u64,
+    /// What kind of fault it is.
+    pub kind: FaultKind,
     /// What is wrong there.
     pub problem: String,
 }
@@ -80,10 +107,12 @@ pub(super) fn verify(snapshot: &Snapshot, expected: &Expected) -> Result<Verifie
     let mut previous = None;
     let noted = expected.noted.as_ref();
     let mut is_met = noted.is_none();
+    let mut at_noted = None;
     let (mut lines, mut first, mut fault) = (0, None, None);
     let mut erasures = Erasures::default();
     snapshot.each(|entry| {
-        if fault.is_some() {
+        if let Some(Fault { kind, .. }) = &mut fault {
+            *kind = FaultKind::Chain;
             return Ok(());
         }
         lines += 1;
@@ -91,6 +120,9 @@ pub(super) fn verify(snapshot: &Snapshot, expected: &Expected) -> Result<Verifie
             Ok(this) => {
                 let oldest = *first.get_or_insert(this.number);
                 is_met |= noted.is_some_and(|noted| this.is(noted) || oldest > noted.number);
+                if noted.is_some_and(|noted| this.number == noted.number) {
+                    at_noted = Some((this.file.clone(), this.at));
+                }
                 previous = Some(this);
                 erasures.note(&entry);
             }
@@ -102,7 +134,7 @@ pub(super) fn verify(snapshot: &Snapshot, expected: &Expected) -> Result<Verifie
     let fault = fault.or_else(|| erasures.fault()).or_else(|| {
         let noted = noted.filter(|_| !is_met);
         let is_gone = expected.file && snapshot.files() == 0;
-        noted.map(|noted| missing(end, noted)).or_else(|| is_gone.then(no_file))
+        noted.map(|noted| missing(end, at_noted, noted)).or_else(|| is_gone.then(no_file))
     });
     Ok(Verified {
         erased: erasures.lines.values().map(|lines| lines.count).sum(),
@@ -116,6 +148,7 @@ pub(super) fn verify(snapshot: &Snapshot, expected: &Expected) -> Result<Verifie
         rotated: snapshot.is_full(),
         torn: snapshot.is_torn(),
         note_problem: expected.note_problem.clone(),
+        note_missing: lines > 0 && expected.noted.is_none() && expected.note_problem.is_none(),
         fault,
     })
 }
@@ -129,30 +162,48 @@ impl Previous {
 fn no_file() -> Fault {
     let problem = "the file is missing, which a server makes when it starts: somebody has deleted it, or moved it \
                    away";
-    Fault { file: NAME.to_owned(), line: 0, problem: problem.to_owned() }
+    let kind = FaultKind::Chain;
+    Fault { file: NAME.to_owned(), line: 0, kind, problem: problem.to_owned() }
 }
 
-/// The line is not there that the server has noted.
-fn missing(end: Option<&Previous>, noted: &Last) -> Fault {
-    let (file, line, what) = match end {
-        Some(end) if end.number >= noted.number => {
-            (end.file.clone(), end.at, "the line with that number is another one now")
-        }
-        Some(end) => (end.file.clone(), end.at, "the log ends before it"),
-        None => (NAME.to_owned(), 0, "there is no line at all"),
-    };
+/// The line is not there that the server has noted. The line with its number, if there is one, is `at_noted`.
+fn missing(end: Option<&Previous>, at_noted: Option<(String, u64)>, noted: &Last) -> Fault {
     let number = noted.number;
-    let problem = format!(
-        "the server has noted in audit.settled that line number {number} is there, and {what}: somebody has \
-         removed lines, changed them, or moved a file away"
-    );
-    Fault { file, line, problem }
+    let is_noted =
+        format!("the server has noted in audit.settled that line number {number} is there");
+    let (kind, problem) = match end {
+        Some(_) if at_noted.is_some() => (
+            FaultKind::Note,
+            format!(
+                "{is_noted}, and with another SHA-256: this line was changed, or audit.settled was"
+            ),
+        ),
+        Some(_) => (
+            FaultKind::Note,
+            format!(
+                "{is_noted}, and the log ends before it: lines were removed from the end, or audit.settled was changed"
+            ),
+        ),
+        None => (
+            FaultKind::Chain,
+            format!(
+                "{is_noted}, and there is no line at all: somebody has removed lines, or moved a file away"
+            ),
+        ),
+    };
+    let at_end = end.map(|end| (end.file.clone(), end.at));
+    let (file, line) = at_noted.or(at_end).unwrap_or_else(|| (NAME.to_owned(), 0));
+    Fault { file, line, kind, problem }
 }
 
 fn follow(entry: &Entry<'_>, previous: Option<&Previous>) -> Result<Previous, Fault> {
-    let here = |problem: String| Fault { file: entry.file.to_owned(), line: entry.at, problem };
+    let kind = FaultKind::Chain;
+    let here =
+        |problem: String| Fault { file: entry.file.to_owned(), line: entry.at, kind, problem };
     let Some(line) = &entry.line else {
-        return Err(here("this is not a line of the audit log".to_owned()));
+        let problem = "this is not a line of the audit log".to_owned();
+        // As long as nothing comes behind it.
+        return Err(Fault { kind: FaultKind::LastLine, ..here(problem) });
     };
     match previous {
         None if line.number == 0 => {
@@ -173,6 +224,7 @@ fn follow(entry: &Entry<'_>, previous: Option<&Previous>) -> Result<Previous, Fa
             return Err(Fault {
                 file: previous.file.clone(),
                 line: previous.at,
+                kind,
                 problem: format!(
                     "the next line, number {}, was written after another line than this: this one was \
                      changed, or that one",
@@ -229,7 +281,7 @@ impl Erasures {
         let problem = format!(
             "number {by} is said to have erased this line and others, but does not say so itself"
         );
-        Some(Fault { file: file.clone(), line: *line, problem })
+        Some(Fault { file: file.clone(), line: *line, kind: FaultKind::Chain, problem })
     }
 }
 
@@ -248,14 +300,23 @@ impl Verified {
     /// What is wrong with the log, if something is, and what to do.
     #[must_use]
     pub fn wrong(&self) -> Option<String> {
-        if let Some(Fault { file, line, problem }) = &self.fault {
+        if let Some(Fault { file, line, kind, problem }) = &self.fault {
             let line = match line {
                 0 => String::new(),
                 line => format!(", line {line}"),
             };
-            return Some(format!(
-                "the audit log does not hold together: {file}{line}: {problem}. {PUT_BACK}"
-            ));
+            let (what, help) = match kind {
+                FaultKind::Chain => ("the audit log does not hold together", PUT_BACK.to_owned()),
+                FaultKind::LastLine => (
+                    "the audit log ends with something else",
+                    format!("{TAKE_OUT} {file}), or put the file back from its copy"),
+                ),
+                FaultKind::Note => (
+                    "the audit log and the note of its last line do not fit together",
+                    COMPARE.to_owned(),
+                ),
+            };
+            return Some(format!("{what}: {file}{line}: {problem}. {help}"));
         }
         if self.older_lines_gone && !self.rotated {
             let first = self.first.unwrap_or_default();
@@ -284,7 +345,9 @@ impl Verified {
             text.push_str(
                 "lines      none: nothing was noted here, or all that came since the last start is gone\n",
             );
-        } else if self.holds {
+        } else if self.holds
+            || self.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Note)
+        {
             let files = figures::count(*files as u64, "file", "files");
             let from = match self.first {
                 Some(first) if self.older_lines_gone => format!(" from number {first} on"),
@@ -309,6 +372,12 @@ impl Verified {
         if self.erased > 0 {
             let lines = figures::count(self.erased, "line", "lines");
             text.push_str(&format!("erased     {lines}, which named users who were removed\n"));
+        }
+        if self.note_missing {
+            text.push_str(
+                "note       none: lines that are gone from the end do not show; the server notes the last line in \
+                 audit.settled when it starts or stops\n",
+            );
         }
         if self.torn {
             text.push_str("torn       half a line is at the end; the next line takes its place\n");

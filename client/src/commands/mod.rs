@@ -68,6 +68,13 @@ pub fn home_dir(args: &Args, settings: &Settings) -> Result<PathBuf, Failure> {
     )))
 }
 
+/// The home, if somebody has registered in it. One whose registration has begun has no account yet.
+fn registered(home: Home) -> Result<(Home, Identity), Failure> {
+    let identity = home.identity()?.filter(|identity| identity.user_id().is_some());
+    let identity = identity.ok_or_else(Failure::not_registered)?;
+    Ok((home, identity))
+}
+
 /// Where a command works, and what the person has set.
 struct Place<'a> {
     dir: PathBuf,
@@ -78,16 +85,12 @@ struct Place<'a> {
 impl Place<'_> {
     /// Opens a home that has an account, for a command that changes nothing in it.
     fn open_to_read(&self) -> Result<(Home, Identity), Failure> {
-        let home = Home::open_to_read(&self.dir)?;
-        let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
-        Ok((home, identity))
+        registered(Home::open_to_read(&self.dir)?)
     }
 
     /// Opens a home that has an account.
     fn open(&self) -> Result<(Home, Identity), Failure> {
-        let home = Home::open(&self.dir)?;
-        let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
-        Ok((home, identity))
+        registered(Home::open(&self.dir)?)
     }
 
     /// Deletes letters that are older than they are to be kept, some at a time. A clock that is wrong for

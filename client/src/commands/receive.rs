@@ -35,9 +35,6 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let (home, identity) = place.open()?;
     let account = Account::new(identity)?;
-    if account.user_id().is_none() {
-        return Err(Failure::not_registered());
-    }
     if let Some(program) = &receive.exec {
         exec::require(program)?;
     }

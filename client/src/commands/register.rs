@@ -8,6 +8,7 @@ mod trust;
 use waxwing_core::client::Ended;
 use waxwing_core::crypto::{PrivateKey, ReplyKey, Spki};
 use waxwing_core::id::UserId;
+use waxwing_core::messenger::Cause;
 use waxwing_core::phone::{Otp, Phone};
 use waxwing_core::wire::{ErrorCode, OtpGrant};
 
@@ -19,7 +20,7 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::home::{Home, HomeError, Identity, NewIdentity, Registration, Standing};
 use crate::keys::read_server_key;
-use crate::session::{Account, Asked, Known, Registrar};
+use crate::session::{Account, Asked, Known, Registrar, SessionError};
 
 pub(super) fn run(
     place: &Place<'_>,
@@ -218,14 +219,19 @@ fn get_account(
 ) -> Result<(), Failure> {
     let mut registrar = Registrar::new(account, host::with(&console.remarks))?;
     let identity = account.identity();
-    let mut attempt = Attempt { desired, account, registrar: &mut registrar };
+    let has_account = identity.user_id().is_some();
+    let mut attempt = Attempt { desired, account, register, registrar: &mut registrar };
     if let Some(code) = &register.otp {
         return attempt.finish(code, console);
     }
-    match attempt.registrar.ask_for_code().map_err(|error| explain_pause(error.into()))? {
+    let asked = attempt.registrar.ask_for_code().map_err(|error| match error {
+        SessionError::Over(Cause::Ended(ended)) => attempt.explain(ended),
+        other => other.into(),
+    });
+    match asked? {
         Asked::Issued(grant) => {
             desired.has_answered(account)?;
-            if identity.user_id().is_none() {
+            if !has_account {
                 let expires_at = clock::now().shifted(grant.ttl_s.into());
                 desired.home.set_registration(Registration::CodeIssued { expires_at })?;
             }
@@ -242,7 +248,7 @@ fn get_account(
                 Err(ended) if is_refused(&ended, ErrorCode::OtpExpired) => {
                     Err(trust::phone_taken(&account.identity().phone))
                 }
-                Err(ended) => Err(explain_pause(ended.into())),
+                Err(ended) => Err(attempt.explain(ended)),
             }
         }
         Asked::PhoneTaken => Err(trust::phone_taken(&account.identity().phone)),
@@ -253,6 +259,7 @@ fn get_account(
 struct Attempt<'d, 'r, 'a> {
     desired: &'d Desired<'d>,
     account: &'a Account,
+    register: &'d Register,
     registrar: &'r mut Registrar<'a>,
 }
 
@@ -260,7 +267,18 @@ impl Attempt<'_, '_, '_> {
     fn finish(&mut self, code: &Otp, console: &mut Console<'_>) -> Result<(), Failure> {
         match self.prove(code)? {
             Ok(()) => self.say_registered(console),
-            Err(ended) => Err(explain_pause(ended.into())),
+            Err(ended) => Err(self.explain(ended)),
+        }
+    }
+
+    fn explain(&self, ended: Ended) -> Failure {
+        let identity = self.account.identity();
+        match ended {
+            // Nothing is trusted yet.
+            Ended::BadBytes if identity.user_id().is_none() => {
+                trust::other_servers_key(self.register, &identity.servers)
+            }
+            ended => explain_pause(ended.into()),
         }
     }
 
@@ -288,7 +306,7 @@ impl Attempt<'_, '_, '_> {
                 Err(ended) if attempts > 0 && is_refused(&ended, ErrorCode::OtpWrong) => {
                     question = format!("the code is wrong; attempts left: {attempts}. The code: ");
                 }
-                Err(ended) => return Err(explain_pause(ended.into())),
+                Err(ended) => return Err(self.explain(ended)),
             }
         }
     }

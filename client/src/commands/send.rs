@@ -28,9 +28,6 @@ pub(super) fn run(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let (home, identity) = place.open()?;
-    if identity.user_id().is_none() {
-        return Err(Failure::not_registered());
-    }
     let phone = place.find(&home, &send.who, console)?;
     if identity.phone == phone {
         return Err(Failure::to_oneself());

@@ -26,9 +26,6 @@ pub(super) fn run(place: &Place<'_>, console: &mut Console<'_>) -> Result<(), Fa
         ));
     }
     let (home, identity) = place.open()?;
-    if identity.user_id().is_none() {
-        return Err(Failure::not_registered());
-    }
     let owner = Owner {
         phone: identity.phone,
         country: place.country.cloned(),

@@ -8,7 +8,7 @@ use super::{Console, Place, grouped_hex, json_line};
 use crate::backend::provider;
 use crate::clock;
 use crate::exit::Failure;
-use crate::home::{Identity, Registration};
+use crate::home::{Home, Identity, Registration};
 use crate::keylog::hex;
 
 #[derive(Serialize)]
@@ -44,7 +44,8 @@ impl<'a> Line<'a> {
 }
 
 pub(super) fn run(place: &Place<'_>, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
-    let (_, identity) = place.open_to_read()?;
+    let home = Home::open_to_read(&place.dir)?;
+    let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
     if json {
         return json_line(&Line::of(&identity), console);
     }

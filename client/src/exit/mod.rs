@@ -200,7 +200,9 @@ impl Failure {
             }
             ErrorCode::OtpExpired | ErrorCode::OtpAttemptsSpent => {
                 return Self::Otp(
-                    "the code is not good any more; run `waxwing register` again for a new one"
+                    "the server has no code for this phone and this home that is still good: none was asked for \
+                     here, it is too old, or wrong ones were tried too often; run `waxwing register` again, without \
+                     --otp, for a new one"
                         .into(),
                 );
             }

@@ -23,7 +23,11 @@ fn a_server_with_another_key_than_the_pinned_one_exits_4() {
     let (server, other) = (TestServer::new(), TestServer::new());
     let mut anna = server.newcomer("anna", "+4915112345601");
     anna.server_key = other.public_key();
-    anna.register().exits(4).says("not signed with the key that this home trusts");
+    for code in [&[][..], &["--otp", "123456"]] {
+        let ran = anna.register_with(code).exits(4).says("has another key than the one in");
+        ran.says(&server.address().to_string()).says("Nobody is registered");
+        anna.run(&["history", "+4915112345602"]).exits(1).says("nobody is registered here");
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn three_wrong_codes_spend_a_code_and_a_new_one_can_be_had() {
     for _ in 0..3 {
         anna.register_with(&["--otp", &wrong]).exits(6).says("the code is wrong");
     }
-    anna.register_with(&["--otp", &code]).exits(6).says("not good any more");
+    anna.register_with(&["--otp", &code]).exits(6).says("is still good: none was asked for here");
 
     let code = ask_for_code(&anna, &sent, 2);
     anna.register_with(&["--otp", &code]).exits(0);
@@ -177,7 +177,11 @@ fn after_a_code_that_is_not_good_any_more_the_next_attempt_has_another_name() {
         anna.database().query_one(select, [], |row| row.get(0)).unwrap()
     };
     // No code was ever asked for.
-    let refused = || anna.register_with(&["--otp", "123456"]).exits(6).says("not good any more");
+    let refused = || {
+        anna.register_with(&["--otp", "123456"])
+            .exits(6)
+            .says("is still good: none was asked for here")
+    };
     refused();
     let first = name();
     refused();
@@ -197,7 +201,7 @@ fn an_expired_code_is_refused() {
     let code = ask_for_code(&anna, &sent, 1);
     let expired = Instant::now() + Duration::from_millis(1_100);
     eventually("the code expires", || (Instant::now() > expired).then_some(()));
-    anna.register_with(&["--otp", &code]).exits(6).says("not good any more");
+    anna.register_with(&["--otp", &code]).exits(6).says("is still good: none was asked for here");
     anna.run(&["whoami"]).exits(0).says("none yet");
 }
 

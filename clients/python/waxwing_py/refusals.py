@@ -3,6 +3,11 @@
 from .bodies import Code, Reason
 
 NOT_UNDERSTOOD = "the server does not understand this client"
+NO_CODE = (
+    "the server has no code for this phone and this home that is still good: none was asked for here,"
+    " it is too old, or wrong ones were tried too often; run `register` again, without --otp, for a"
+    " new one"
+)
 
 _WORDS = {
     Code.MALFORMED: NOT_UNDERSTOOD,
@@ -22,8 +27,8 @@ _WORDS = {
         " registered with the same server"
     ),
     Code.OTP_WRONG: "the code is wrong; run `register` again with --otp CODE",
-    Code.OTP_EXPIRED: "the code is not good any more; run `register` again for a new one",
-    Code.OTP_ATTEMPTS_SPENT: "the code is not good any more; run `register` again for a new one",
+    Code.OTP_EXPIRED: NO_CODE,
+    Code.OTP_ATTEMPTS_SPENT: NO_CODE,
     Code.RATE_LIMITED: (
         "the server takes no more of this at the moment, or its operator has suspended the account and"
         " can say why"

@@ -42,9 +42,6 @@ pub(super) fn run(place: &Place<'_>, who: &Who, console: &mut Console<'_>) -> Re
         return Err(Failure::to_oneself());
     }
     let account = Account::new(identity)?;
-    if account.user_id().is_none() {
-        return Err(Failure::not_registered());
-    }
     require_unblocked(&home, phone)?;
     let host = host::telling_no_keys(&console.remarks);
     let mut session = Session::new(&home, &account, host)?;

@@ -7,6 +7,7 @@ use crate::args::Register;
 use crate::backend::provider;
 use crate::commands::{Console, grouped_hex};
 use crate::exit::Failure;
+use crate::servers::Servers;
 
 /// A fingerprint on the command line has to be that of the file: nothing else was decided for.
 pub(super) fn check_named(register: &Register, server_key: &Spki) -> Result<(), Failure> {
@@ -52,6 +53,16 @@ pub(super) fn ask_about_server_key(
          --accept-server-key {}",
         plain(&fingerprint(offered))
     )))
+}
+
+/// Nothing is trusted yet, so it is the file, or the address, that is wrong.
+pub(super) fn other_servers_key(register: &Register, servers: &Servers) -> Failure {
+    Failure::Untrusted(format!(
+        "the server at {servers} has another key than the one in {}: the file is of another server, or is too old, or \
+         the address is wrong. Nobody is registered; get server.pub.pem from the operator of that server, and run \
+         this again",
+        register.server_key.display()
+    ))
 }
 
 pub(super) fn phone_taken(phone: &Phone) -> Failure {

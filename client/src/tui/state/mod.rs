@@ -370,7 +370,7 @@ impl Model {
         let titles: Vec<_> = others.map(|one| one.title().to_string()).collect();
         if !titles.is_empty() {
             self.say(&format!(
-                "The key of {} has changed, and letters to them are held back. {}: go there, then {}: compare.",
+                "The key of {} has changed, and letters to them are held back. {}: go there, then Tab, then {}: compare.",
                 titles.join(", and that of "),
                 self.bindings.key(Action::Jump),
                 self.bindings.key(Action::Compare)

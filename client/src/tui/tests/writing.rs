@@ -720,6 +720,21 @@ fn a_key_that_changes_is_told_while_another_conversation_is_open() {
 }
 
 #[test]
+fn what_is_said_to_do_about_a_changed_key_leads_to_its_number_and_types_nothing() {
+    let mut person = Person::with((80, 24), week);
+    person.press(Key::Enter);
+    person.hears_of_key(phone(2), 6);
+    person.happen(Event::Changed);
+    person.sees_line("are held back. Ctrl-P: go");
+    person.sees_line("there, then Tab, then v: compare.");
+    person.press(Key::Ctrl('p'));
+    person.types("Carl");
+    person.presses(&[Key::Enter, Key::Tab, Key::Char('v')]);
+    person.sees_line("The key of Carl has changed: they have registered anew");
+    assert!(!person.errands.iter().any(|errand| matches!(errand, Errand::Draft { .. })));
+}
+
+#[test]
 fn letters_with_a_new_key_are_counted_although_nobody_sees_them_yet() {
     let mut person = anybody();
     let dora = phone(3);

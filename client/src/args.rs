@@ -459,10 +459,10 @@ pub struct Delete {
     /// The letters from and to somebody, by name or phone number; the key stays pinned
     #[arg(value_name = "WHO", value_parser = Who::parse, requires = "how_many")]
     pub who: Option<Who>,
-    /// All of these letters
+    /// All of the letters from and to WHO
     #[arg(long, group = "how_many", conflicts_with_all = ["strangers", "unreadable"])]
     pub all: bool,
-    /// Those of these letters that are from before a day, YYYY-MM-DD
+    /// Those from and to WHO from before a day, YYYY-MM-DD
     #[arg(
         long,
         value_name = "DATE",
@@ -471,7 +471,7 @@ pub struct Delete {
         value_parser = date
     )]
     pub before: Option<Date>,
-    /// The one of these letters that has this uid; `history --json` shows it
+    /// The one from or to WHO that has this uid; `history --json` shows it
     #[arg(
         long,
         value_name = "UID",

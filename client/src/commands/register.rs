@@ -44,11 +44,8 @@ fn get_or_find(
     let phone = number(place, register, console)?;
     let home = Home::create(&place.dir)?;
     let Some(mut lock) = home.try_lock_session()? else {
-        return Err(Failure::General(
-            "another waxwing is at work in this home, and has its session; end it, then run \
-             `waxwing register` again"
-                .into(),
-        ));
+        let pid = home.session_holder().map(|holder| holder.pid);
+        return Err(HomeError::InUse { dir: place.dir.clone(), pid }.into());
     };
     // Whoever registers here wants the account here.
     lock.set_taken_over(false);

@@ -73,11 +73,11 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<b
         None if !session.has_session() => {
             let holder = home.session_holder();
             let (pid, look) = holder.map_or_else(Default::default, |Holder { pid, .. }| {
-                (format!(" {pid}"), format!(" (`ps -p {pid}` shows it)"))
+                (format!(" {pid}"), format!("; `ps -p {pid}` shows it"))
             });
             format!(
                 "process{pid} of this home talks to the server{look}. To have the server asked, press v on its full \
-                 screen, or end it and run this again"
+                 screen, or end that process and run this again"
             )
         }
         None => "it gave no answer".to_owned(),
@@ -94,12 +94,14 @@ fn ask_server(home: &Home, phone: &Phone, console: &mut Console<'_>) -> Result<b
         Reached::Yes | Reached::TimedOut | Reached::Offline => {
             let known = home.contacts().by_phone(phone)?.and_then(|contact| contact.asked_at);
             let known = known.map_or_else(
-                || "this is what this home knows".to_owned(),
-                |at| format!("this is what it said on {}", clock::in_zone(at, &console.zone)),
+                || "this is what this home knows of the key".to_owned(),
+                |at| {
+                    format!("this is what the server said on {}", clock::in_zone(at, &console.zone))
+                },
             );
             writeln!(
                 console.remarks,
-                "the server has not said what the key is now ({problem}); {known}"
+                "{known}. The server has not said what the key is now: {problem}"
             )?;
             Ok(false)
         }

@@ -271,7 +271,9 @@ impl From<HomeError> for Failure {
         match error {
             HomeError::Missing { .. } => Self::not_registered(),
             HomeError::NoDefault => Self::Config(error.to_string()),
-            HomeError::Occupied { .. } => Self::General(error.to_string()),
+            HomeError::Occupied { .. } | HomeError::InUse { .. } => {
+                Self::General(error.to_string())
+            }
             error => Self::Storage(error),
         }
     }

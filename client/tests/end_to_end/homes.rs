@@ -139,7 +139,7 @@ fn a_home_cannot_register_twice_at_once() {
     let holder = bert.start(&["receive", "--follow"]);
     anna.send(&bert, "one").exits(0);
     holder.wait_for_out(|out| out.contains(": one"));
-    bert.register().exits(1).says("another waxwing is at work");
+    bert.register().exits(1).says("another waxwing is at work").says("`ps -p ");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn a_number_that_the_server_was_not_asked_about_is_shown_as_such() {
     let ran = anna.run(&["verify", &bert.phone]).exits(0);
     ran.says(&format!("process {} of this home talks to the server", following.id()))
         .says("press v on its full screen")
-        .says("this is what it said on 20");
+        .says("this is what the server said on 20");
     following.signal(Signal::INT);
     following.finish().exits(0);
     let ran = anna.run(&["verify", &bert.phone]).exits(0);

@@ -35,7 +35,7 @@ impl Seen {
 }
 
 /// Files that only the server may read.
-const PRIVATE: [&str; 8] = [
+const PRIVATE: [&str; 9] = [
     "server.key.pem",
     "server.next.key.pem",
     "server.previous.key.pem",
@@ -44,16 +44,16 @@ const PRIVATE: [&str; 8] = [
     "waxwing.db",
     "waxwing.db-wal",
     "audit.jsonl",
+    "audit.settled",
 ];
 
 /// What else the server has to write to.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 8] = [
     "lock",
     "waxwing.db-shm",
     "waxwing.db-generation",
     "server.pub.pem",
     "server.former",
-    "audit.settled",
     "node",
     "witness",
     "backups",
@@ -217,6 +217,8 @@ fn judge(directory: &Seen, private: &[Seen], others: &[Seen]) -> Finding {
     }
     let foreign: Vec<_> = all.iter().copied().filter(|file| file.owner != *owner).collect();
     let readable: Vec<_> = private.iter().filter(|file| file.mode & 0o077 != 0).collect();
+    let changeable: Vec<_> =
+        others.iter().filter(|file| file.kind != Some("link") && file.mode & 0o022 != 0).collect();
     let open = if mode & 0o022 != 0 { vec![directory] } else { Vec::new() };
     let whose = |file: &Seen| {
         let Seen { path, owner: other, .. } = file;
@@ -232,6 +234,7 @@ fn judge(directory: &Seen, private: &[Seen], others: &[Seen]) -> Finding {
     let failed: Vec<_> = [
         Wrong::of(&foreign, whose, format_args!("chown {owner}")),
         Wrong::of(&readable, can_read, "chmod 600"),
+        Wrong::of(&changeable, can_change, "chmod go-w"),
         Wrong::of(&open, can_change, "chmod 700"),
     ]
     .into_iter()
@@ -279,6 +282,9 @@ mod tests {
         assert_eq!(judge_other(7).verdict, Ok);
         let left = judge_other(0);
         assert_eq!((left.verdict, &*left.help.unwrap()), (Fail, "run as root: chown 7 /data/x"));
+        let changed = judge(&seen(7, 0o700), &[seen(7, 0o600)], &[seen(7, 0o666)]);
+        assert_eq!((changed.verdict, &*changed.help.unwrap()), (Fail, "chmod go-w /data/x"));
+        assert!(PRIVATE.contains(&"audit.settled"));
         // No mode of a directory makes a file of it.
         let key = Seen { kind: Some("directory"), ..seen(7, 0o755) };
         let found = judge(&seen(7, 0o700), &[key], &[]);

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 
 use waxwing_core::crypto::Provider;
 use waxwing_server::admin::audit::{AuditResult, FaultKind, MAX_LINE, MAX_TEXT};
@@ -183,6 +184,22 @@ fn a_note_of_the_last_line_that_cannot_be_read_is_told_and_written_anew() {
         assert_eq!(place.log().settle(NOW), Ok(0));
         assert_eq!(holds(&place.log()).wrong(), None);
     }
+}
+
+#[test]
+fn a_note_of_the_last_line_that_others_can_change_is_told_and_written_anew() {
+    let place = Place::new();
+    let server = place.log();
+    act(&server, 1);
+    server.note_end();
+    let note = place.path().join("audit.settled");
+    fs::set_permissions(&note, fs::Permissions::from_mode(0o666)).unwrap();
+    let said = holds(&place.log()).wrong().unwrap();
+    let help = format!("others can change it; run: chmod go-w {}", note.display());
+    assert!(said.contains(&help), "{said}");
+    assert_eq!(place.log().settle(NOW), Ok(0));
+    assert_eq!(fs::metadata(&note).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(holds(&place.log()).wrong(), None);
 }
 
 #[test]

@@ -314,7 +314,7 @@ impl AuditLog {
     pub fn verify(&self) -> Result<Verified, Failure> {
         let (noted, note_problem) = match Settled::read(&self.files) {
             Ok(settled) => (settled.map(Settled::line), None),
-            Err(why) => (None, Some(format!("{}: {why}", self.files.settled().display()))),
+            Err(why) => (None, Some(why.to_string())),
         };
         // Whoever makes a database, or changes it, begins the log before.
         let expected = Expected { noted, note_problem, file: self.directory.database().exists() };

@@ -6,14 +6,14 @@
 //! read.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
-use super::file::Last;
+use super::file::{self, Last, Purpose, failure};
 use super::line::{Arguments, Line};
 use super::read::Snapshot;
 use super::rotation::Files;
@@ -56,19 +56,18 @@ impl Open {
 
 impl Settled {
     /// What an earlier start has noted, if it has noted something; or what is wrong with the note.
-    pub(super) fn read(files: &Files) -> Result<Option<Self>, String> {
+    pub(super) fn read(files: &Files) -> Result<Option<Self>, Failure> {
         let mut text = Vec::new();
-        let file = match File::open(files.settled()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| error.to_string())?,
-        };
-        file.take(LONGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
+        let path = files.settled();
+        // As the log itself: what others can change says nothing.
+        let Some(file) = file::open(&path, Purpose::Read)? else { return Ok(None) };
+        file.take(LONGEST).read_to_end(&mut text).map_err(|error| failure(&path, error))?;
         let is_noted = |settled: &Self| settled.number > 0;
         serde_json::from_slice(&text)
             .ok()
             .filter(is_noted)
             .map(Some)
-            .ok_or_else(|| "it is no note of a line".to_owned())
+            .ok_or_else(|| failure(&path, "it is no note of a line"))
     }
 
     /// Where acts are open, it is the line before the first of them; else the newest line.
@@ -124,7 +123,7 @@ pub(super) fn open_acts(snapshot: &Snapshot, files: &Files) -> Result<Vec<Open>,
         Err(why) => tracing::warn!(
             name: "audit_note_unreadable",
             path = %files.settled().display(), %why,
-            "the note of the last line of the audit log cannot be read, and is written anew: whether lines are gone \
+            "the note of the last line of the audit log cannot be used, and is written anew: whether lines are gone \
              from the end of the log cannot be said"
         ),
     }

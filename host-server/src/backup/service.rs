@@ -316,6 +316,7 @@ impl Backups {
                     "no backup can be put into backup.directory; the server serves all the same, and goes on \
                      looking whether that changes"
                 );
+                self.miss_newest(shelf);
                 false
             }
             (Some(_), None) => {
@@ -326,7 +327,18 @@ impl Backups {
                 true
             }
             (None, None) => self.look_for_newest(shelf),
-            (Some(_), Some(_)) => false,
+            (Some(_), Some(_)) => {
+                self.miss_newest(shelf);
+                false
+            }
+        }
+    }
+
+    /// As [`Self::look_for_newest`], in a directory that takes no backup: it may still be readable, and whoever can
+    /// change it can delete what is there.
+    fn miss_newest(&self, shelf: &Shelf) {
+        if self.state().verified.is_some() && check_answers(shelf.directory()).is_ok() {
+            self.look_for_newest(shelf);
         }
     }
 
@@ -408,9 +420,9 @@ fn seconds(span: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::DirBuilder;
+    use std::fs::{DirBuilder, Permissions, set_permissions};
     use std::ops::ControlFlow;
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     use std::path::Path;
 
     use waxwing_core::crypto::Digest;
@@ -530,5 +542,14 @@ mod tests {
         assert!(backups.look_at(&shelf), "the next one is due");
         assert_eq!(backups.state().verified, None);
         assert!(!backups.look_at(&shelf));
+
+        // Nor in a directory that takes none any more.
+        let (file, _) = backups.make(Target::Shelf, true).unwrap();
+        set_permissions(shelf.directory(), Permissions::from_mode(0o777)).unwrap();
+        assert!(!backups.look_at(&shelf));
+        assert!(backups.state().unusable.is_some() && backups.state().verified.is_some());
+        std::fs::remove_file(file).unwrap();
+        assert!(!backups.look_at(&shelf));
+        assert_eq!(backups.state().verified, None);
     }
 }

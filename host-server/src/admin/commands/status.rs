@@ -607,6 +607,9 @@ impl Backup {
 
     fn lines(&self, out: &mut dyn Write) -> io::Result<()> {
         let newest = match &self.verified {
+            Some(moment) if self.unusable.is_some() => {
+                format!("the newest that is known is of {moment}")
+            }
             Some(moment) => format!("the newest is of {moment}"),
             None if self.unusable.is_some() => "it is not known whether there is one".to_owned(),
             None => "there is none".to_owned(),

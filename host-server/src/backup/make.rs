@@ -154,7 +154,7 @@ struct Draft {
 }
 
 /// What follows the name of a backup in that of its draft.
-const DRAFT: &str = ".new";
+pub(super) const DRAFT: &str = ".new";
 /// What SQLite may put beside it.
 const BESIDE: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 
@@ -202,11 +202,16 @@ fn remove(draft: &Path) {
     }
 }
 
+/// Whether nobody is at work on this draft any more.
+pub(super) fn is_stale(draft: &Path) -> bool {
+    let is_plain = draft.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+    is_plain && File::open(draft).is_ok_and(|file| file.try_lock().is_ok())
+}
+
 /// Removes a draft that nobody is at work on any more, and the manifest of what it was to become.
 pub(super) fn forget_stale(draft: &Path) {
-    let is_plain = draft.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
     let file = draft.with_extension("");
-    if is_plain && File::open(draft).is_ok_and(|file| file.try_lock().is_ok()) {
+    if is_stale(draft) {
         // The draft last: without it, nobody knows whose the others are.
         if file.symlink_metadata().is_err() {
             let manifest = manifest_of(&file);

@@ -1,13 +1,14 @@
 //! The directory in which a server keeps its backups.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use waxwing_core::time::{Timestamp, UnixTime};
 
 use super::deletion::delete;
-use super::make::forget_stale;
+use super::make::{DRAFT, forget_stale, is_stale};
 use super::manifest::{MANIFEST, Manifest, manifest_of};
 use super::{failure, unusable};
 use crate::access;
@@ -17,6 +18,8 @@ use crate::key::Fingerprints;
 
 /// Before and after the time in the name of a backup.
 const NAME: (&str, &str) = ("waxwing-", ".db");
+/// With which a database of SQLite begins.
+const SQLITE: [u8; 16] = *b"SQLite format 3\0";
 /// `20261129T203800Z`
 const TIME: usize = 16;
 
@@ -81,6 +84,39 @@ impl Shelf {
         let mut entries: Vec<_> = names.into_iter().map(|name| self.entry(name)).collect();
         entries.sort_by(|(order, _), (other, _)| order.cmp(other));
         Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// What is there besides, and is no backup: databases without a manifest, and what backups that were not made to
+    /// their end have left. This opens files, so the server itself, which may be writing to one, leaves it to
+    /// commands.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn strays(&self) -> Result<Vec<Entry>, Failure> {
+        let mut names = self.names()?;
+        names.sort();
+        Ok(names.iter().filter_map(|name| self.stray(name)).collect())
+    }
+
+    fn stray(&self, name: &str) -> Option<Entry> {
+        let file = self.directory.join(name);
+        if let Some(whole) = name.strip_suffix(DRAFT) {
+            // Both that of the backup and that of its manifest are there while it is made.
+            let described = whole.strip_suffix(MANIFEST).unwrap_or(whole);
+            let draft = self.directory.join(format!("{described}{DRAFT}"));
+            let is_ours = described.ends_with(NAME.1) || is_database(&draft);
+            let is_left = is_stale(&draft) || (draft != file && draft.symlink_metadata().is_err());
+            let why = "a backup that was not made to its end has left this; delete it";
+            return (is_ours && is_left)
+                .then(|| Entry { manifest: Err(failure(&file, why)), file });
+        }
+        let is_known = parse(name, NAME.1).is_some() || !name.ends_with(NAME.1);
+        if is_known || !is_database(&file) {
+            return None;
+        }
+        // What has one is listed with it.
+        let manifest = Manifest::read(&file);
+        manifest.is_err().then_some(Entry { file, manifest })
     }
 
     /// What is there under this name, and in which order it comes: by time, by number, by name.
@@ -169,6 +205,15 @@ impl Shelf {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
+}
+
+/// Whether this is a plain file that begins as a database does.
+fn is_database(file: &Path) -> bool {
+    let mut head = [0; SQLITE.len()];
+    let is_plain = file.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+    is_plain
+        && File::open(file).is_ok_and(|mut file| file.read_exact(&mut head).is_ok())
+        && head == SQLITE
 }
 
 /// The first of a moment has no number.

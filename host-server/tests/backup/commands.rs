@@ -138,6 +138,50 @@ fn the_list_shows_backups_and_what_is_none() {
 }
 
 #[test]
+fn the_list_shows_what_was_left_and_what_has_lost_its_manifest_and_warns_of_the_directory() {
+    let place = Place::new();
+    let backups = place.backups();
+    let list = || {
+        let mut command = place.command(&["backup", "list"]);
+        let output = command.env("WAXWING_BACKUP__DIRECTORY", &backups).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (lost, killed) = (backups.join("lost.db"), backups.join("killed.db"));
+    assert!(place.run(&["backup", "create", lost.to_str().unwrap()]).status.success());
+    let (whole, quiet) = list();
+    assert_eq!((whole.contains("NO BACKUP"), quiet.as_str()), (false, ""));
+    fs::remove_file(manifest_of(&lost)).unwrap();
+    let mut command = place.command(&["backup", "create"]);
+    command.env("WAXWING_FAILPOINT", "before_backup_is_named:1").arg(&killed);
+    assert_eq!(command.output().unwrap().status.code(), None);
+    fs::write(backups.join("killed.db.json.new"), "{").unwrap();
+    fs::write(backups.join("notes.db"), "mine").unwrap();
+    fs::write(backups.join("notes.json.new"), "mine").unwrap();
+    let (shown, _) = list();
+    for part in [
+        "lost.db: ".to_owned() + manifest_of(&lost).to_str().unwrap() + " is missing",
+        "killed.db.new: a backup that was not made to its end has left this; delete it".to_owned(),
+        "killed.db.json.new: a backup that was not made to its end has left this".to_owned(),
+    ] {
+        assert!(shown.contains(&part), "{part}: {shown}");
+    }
+    assert!(!shown.contains("notes"), "{shown}");
+    // What somebody is at work on is left alone.
+    let at_work = fs::File::open(backups.join("killed.db.new")).unwrap();
+    at_work.lock().unwrap();
+    assert!(!list().0.contains("has left this"));
+    drop(at_work);
+
+    fs::set_permissions(&backups, fs::Permissions::from_mode(0o777)).unwrap();
+    let (_, warned) = list();
+    assert!(
+        warned.contains("no backup can be made there") && warned.contains("chmod go-w"),
+        "{warned}"
+    );
+}
+
+#[test]
 fn a_list_of_a_directory_that_is_none_says_the_same_as_a_backup_that_goes_there() {
     let place = Place::new();
     let (file, missing) = (place.0.path().join("file"), place.0.path().join("missing"));

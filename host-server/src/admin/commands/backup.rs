@@ -26,6 +26,7 @@ use crate::exit::{Exit, Failure};
 use crate::figures;
 use crate::key::{self, Fingerprints};
 use crate::runtime;
+use crate::stderr;
 use crate::store::{self, Interrupt, Opening};
 #[cfg(feature = "postgres")]
 use crate::store::{Contents, moving};
@@ -419,8 +420,12 @@ fn create_alone(config: &Config, file: Option<&Path>) -> Result<Backup, Failure>
 fn list(paper: &mut Paper<'_>) -> Result<(), Failure> {
     let shelf = Shelf::of(paper.config).ok_or_else(backup::no_shelf)?;
     let (own, entries) = (own_keys(paper.config)?, shelf.entries()?);
+    let strays = shelf.strays()?;
+    if let Err(why) = shelf.check() {
+        stderr::write(format!("waxwing-server: no backup can be made there: {why}\n").as_bytes());
+    }
     paper.head(HEAD)?;
-    for entry in entries {
+    for entry in entries.into_iter().chain(strays) {
         paper.write(&Listed::of(entry, own.as_ref()), Listed::row)?;
     }
     Ok(())

@@ -46,9 +46,13 @@ impl From<&SessionError> for Failure {
                 "{error}; is the phone number right? If it is, try again in {retry_after_s} s"
             )),
             SessionError::HolderSilent(holder) => silence(holder),
-            SessionError::Broken(_)
-            | SessionError::EndOfStream
-            | SessionError::HolderOffline { .. } => Self::Refused(error.to_string()),
+            SessionError::EndOfStream => Self::Refused(format!(
+                "{error} without saying why. If that lasts, ask its operator: it may keep this network out, or its \
+                 storage may be away"
+            )),
+            SessionError::Broken(_) | SessionError::HolderOffline { .. } => {
+                Self::Refused(error.to_string())
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Servers that move, lose an account, or have another key: what a home believes of its server is
 //! checked before it is changed, and keys, contacts and history stay.
 
+use std::io;
+use std::net::{Shutdown, TcpListener};
+
 use rustix::process::Signal;
 
 use crate::clocks;
@@ -344,4 +347,21 @@ fn people_who_were_told_go_on_when_the_server_has_its_planned_key_and_others_are
     server.stop();
     server.start();
     server.person("fritz", "+4915112345606");
+}
+
+#[test]
+fn a_server_that_closes_the_connection_without_a_word_is_said_to_do_so_and_whom_to_ask() {
+    let server = TestServer::new();
+    let mut anna = server.newcomer("anna", "+4915112345601");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    anna.server = silent.local_addr().unwrap();
+    let closing = std::thread::spawn(move || {
+        let (mut stream, _) = silent.accept().unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        // What is not read would break the connection.
+        io::copy(&mut stream, &mut io::sink()).unwrap();
+    });
+    let ran = anna.register().exits(3).says("closed the connection without saying why");
+    ran.says("ask its operator");
+    closing.join().unwrap();
 }

@@ -156,6 +156,26 @@ fn a_recovery_says_that_the_newest_backup_has_users_who_are_lost() {
 }
 
 #[test]
+fn a_recovery_without_a_damaged_log_says_that_what_operators_decided_last_may_be_lost() {
+    let mut server = TestServer::new();
+    server.anna_and_bert();
+    server.stop();
+    server.start();
+    server.administer(&["users", "suspend", "2"]).exits(0);
+    server.kill();
+    let log = server.data().join("waxwing.db-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[5] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    server.administer(&["--listen", "127.0.0.1:0"]).exits(74).says("waxwing.db-wal is damaged");
+    server.start_with_flag("--recover");
+    let said =
+        server.process().wait_for_err("suspensions, limits of users and bans that came last");
+    assert!(said.contains("`waxwing-server audit show` has what was decided"), "{said}");
+    assert!(server.administer(&["audit", "show"]).exits(0).out.contains("users suspend"));
+}
+
+#[test]
 fn a_recovery_does_not_begin_a_server_without_users_and_says_what_does() {
     let mut server = TestServer::new();
     server.person("anna", "+4915112345601");

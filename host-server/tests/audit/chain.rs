@@ -142,18 +142,32 @@ fn one_line_at_the_end_that_is_none_can_be_taken_out_as_it_is_said() {
     let whole = fs::read(place.file()).unwrap();
     for rubbish in ["\n", "rubbish\n"] {
         fs::write(place.file(), [&whole[..], rubbish.as_bytes()].concat()).unwrap();
-        let command = format!("sed -i '$d' {}", place.file().display());
+        let command = format!(
+            "sed -i '$d' {} && rm -f {}",
+            place.file().display(),
+            place.path().join("audit.settled").display()
+        );
         let refused = place.log().begin(NOW, 7, "next", Arguments::new()).unwrap_err().to_string();
         assert!(refused.contains("its last line, line 3, is not one"), "{refused}");
         assert!(refused.contains(&command), "{refused}");
         let verified = place.log().verify().unwrap();
         let wrong = verified.wrong().unwrap();
         assert!(wrong.contains("audit.jsonl, line 3: this is not a line"), "{wrong}");
-        assert!(wrong.contains("sed -i '$d' audit.jsonl"), "{wrong}");
+        assert!(wrong.contains("rm -f audit.settled && sed -i '$d' audit.jsonl"), "{wrong}");
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
         assert_eq!(fs::read(place.file()).unwrap(), whole);
         assert_eq!(holds(&place.log()).wrong(), None);
     }
+    // Of a line that the note is about, the same.
+    place.log().note_end();
+    let before = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    fs::write(place.file(), [&whole[..=before], b"rubbish\n"].concat()).unwrap();
+    let refused = place.log().begin(NOW, 7, "next", Arguments::new()).unwrap_err().to_string();
+    let command = refused[refused.find("sed -i").unwrap()..].split(';').next().unwrap();
+    assert!(Command::new("sh").args(["-c", command]).status().unwrap().success());
+    assert_eq!(holds(&place.log()).wrong(), None);
+    act(&place.log(), 1);
+    assert_eq!(holds(&place.log()).wrong(), None);
     // What is followed by lines is not taken out.
     fs::write(place.file(), [b"rubbish\n", &whole[..]].concat()).unwrap();
     assert_eq!(place.log().verify().unwrap().fault.unwrap().kind, FaultKind::Chain);

@@ -13,6 +13,7 @@ use rustix::fs::{Access, FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
 use super::line::{Line, MAX_LINE};
+use super::rotation;
 use crate::access;
 use crate::exit::{Exit, Failure};
 use crate::locks;
@@ -244,11 +245,14 @@ pub(super) fn damaged(path: &Path, file: &File) -> Failure {
     let number =
         count_lines(file).map_or_else(|_| String::new(), |number| format!(", line {number},"));
     let path_shown = path.display();
+    let note = path.with_file_name(rotation::SETTLED);
+    let note = note.display();
     failure(
         path,
         format!(
-            "its last line{number} is not one of the audit log. Keep a copy of the file, and take this one line out: \
-             sed -i '$d' {path_shown}; or put the file back from its copy. `waxwing-server audit verify` says then \
+            "its last line{number} is not one of the audit log. Keep a copy of the file, and take this one line out, \
+             together with the server's note, which may be about it: sed -i '$d' {path_shown} && rm -f {note}; or put \
+             the file back from its copy. `waxwing-server audit verify` says then \
              whether the lines before it follow one another"
         ),
     )

@@ -19,6 +19,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::file::reserve;
 
+/// The note of the last line, beside the log.
+pub(super) const SETTLED: &str = "audit.settled";
+
 /// The name of the file that is written to.
 pub(super) const NAME: &str = "audit.jsonl";
 
@@ -51,7 +54,7 @@ impl Files {
 
     /// What notes up to which line every act has ended.
     pub(super) fn settled(&self) -> PathBuf {
-        self.directory.join("audit.settled")
+        self.directory.join(SETTLED)
     }
 
     /// The same, before it is complete.

@@ -50,8 +50,9 @@ const PUT_BACK: &str = "Put the files back from their copy if there is one. With
                         out who can write there: nobody can make it whole again";
 
 /// What to do about the last line of all, if it is none.
-const TAKE_OUT: &str = "Nothing follows it, so it can be taken out: keep a copy of the file, and delete this one line (run in \
-                        the data directory: sed -i '$d'";
+const TAKE_OUT: &str = "Nothing follows it, so it can be taken out: keep a copy of the file, and delete this one line, and the \
+                        server's note, which may be about it (run in the data directory: rm -f audit.settled && \
+                        sed -i '$d'";
 
 /// What to do where the log and the note do not fit together.
 const COMPARE: &str = "Compare the log with the last line that you have kept: `waxwing-server audit show --json` shows every \

@@ -57,7 +57,11 @@ pub enum SqliteError {
         found: i64,
     },
     /// It belongs to another program.
-    #[error("{path} is not a Waxwing database", path = .path.display())]
+    #[error(
+        "{path} is not a Waxwing database. Put the right file there, or restore a backup \
+         (`waxwing-server backup restore FILE`)",
+        path = .path.display()
+    )]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -170,7 +170,13 @@ pub(super) fn schema(connection: &Connection, path: &Path) -> Result<i64, Sqlite
         MOVED_ID => return Err(SqliteError::Moved { path: path.to_owned() }),
         _ => return Err(SqliteError::Foreign { path: path.to_owned() }),
     }
-    pragma(connection, "user_version").map_err(|e| failure(path, &e))
+    match pragma(connection, "user_version").map_err(|e| failure(path, &e))? {
+        ..0 => {
+            let what = "the number of its schema is none".to_owned();
+            Err(SqliteError::Damaged { path: path.to_owned(), what })
+        }
+        version => Ok(version),
+    }
 }
 
 /// Its schema, if it is one of ours that this program can use: one that it knows, or a later one that

@@ -44,6 +44,11 @@ impl SqliteStorage {
             Err(damage @ StorageError::Damaged(_)) => damage,
             Err(other) => return Err(other),
         };
+        let is_log_damaged = matches!(
+            &damage,
+            StorageError::Damaged(details)
+                if matches!(details.downcast_ref(), Some(SqliteError::DamagedLog { .. }))
+        );
         let failed = |error: io::Error| open::unreachable(path, error);
         let draft = open::beside(path, ".salvaged");
         for beside in BESIDE {
@@ -77,6 +82,14 @@ impl SqliteStorage {
              the last that could be read are lost; undelivered letters are known by their senders and recipients \
              alone; nobody gets one of resting_ids ids for a while, since lost users may have had them"
         );
+        if is_log_damaged {
+            tracing::error!(
+                name: "decisions_lost",
+                "the log of the database is damaged: letters, users, suspensions, limits of users and bans that came \
+                 last, and were in it alone, may be lost, so whoever was kept out may be in again: \
+                 `waxwing-server audit show` has what was decided; decide it again"
+            );
+        }
         if !lost_decisions.is_empty() {
             let lost = lost_decisions.join(", ");
             tracing::error!(

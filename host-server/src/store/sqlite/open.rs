@@ -143,7 +143,12 @@ fn inspect(connection: &Connection, path: &Path, missing: Missing) -> Result<i64
     if found >= WITH_GENERATIONS {
         match generation::check(connection, path) {
             Err(SqliteError::LogMissing { .. }) if missing == Missing::Accept => {
-                tracing::warn!(name: "database_log_left_out", path = %path.display(), "going on without the log that is missing");
+                tracing::warn!(
+                    name: "database_log_left_out",
+                    path = %path.display(),
+                    "going on without the log that is missing: letters, users, suspensions, limits of users and bans \
+                     that came last, and were in it alone, are lost; `waxwing-server audit show` has what was decided"
+                );
             }
             checked => checked?,
         }

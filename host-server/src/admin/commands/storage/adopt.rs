@@ -28,6 +28,11 @@ impl Adopted {
         writeln!(out, "{rest}, which may have been given to people whom the database has lost")?;
         writeln!(
             out,
+            "suspensions, limits of users and bans are those of the database: `waxwing-server audit show` says \
+             which came or ended since then"
+        )?;
+        writeln!(
+            out,
             "for 30 days, senders who ask for a letter that is not there hear that nobody knows what has become \
              of it"
         )

@@ -113,6 +113,7 @@ impl SqliteStorage {
     /// As [`SqliteStorage::open`], and when there is none or it has an older schema.
     pub fn open_existing(path: &Path, options: &SqliteOptions) -> Result<Self, SqliteError> {
         Self::open_or(path, options, open::Absent::Refuse, open::Missing::Refuse)
+            .map(|(storage, _)| storage)
     }
 
     /// Sets the number of pages of 4 KiB that the file may grow to; for tests of a full disk.
@@ -148,7 +149,7 @@ impl SqliteStorage {
         options: &SqliteOptions,
         log: open::Missing,
     ) -> Result<Self, SqliteError> {
-        let storage = Self::open_or(path, options, open::Absent::Create, log)?;
+        let (storage, is_log_left_out) = Self::open_or(path, options, open::Absent::Create, log)?;
         match storage.begin_use() {
             // It may be full or locked now, and not when there is something to be stored.
             Err(error) if error.outcome().is_some() => {
@@ -156,16 +157,22 @@ impl SqliteStorage {
             }
             begun => begun.map_err(|error| open::not_applied(path, error))?,
         }
+        if is_log_left_out {
+            storage
+                .transaction(|connection| salvage::guard(connection, clock::unix_now()))
+                .map_err(|error| open::not_applied(path, error))?;
+        }
         Ok(storage)
     }
 
+    /// The storage, and whether its log was left out.
     fn open_or(
         path: &Path,
         options: &SqliteOptions,
         absent: open::Absent,
         log: open::Missing,
-    ) -> Result<Self, SqliteError> {
-        let connection = open::open(path, options, absent, log)?;
+    ) -> Result<(Self, bool), SqliteError> {
+        let open::Opened { connection, is_log_left_out } = open::open(path, options, absent, log)?;
         let files = OpenFiles::of(path).map_err(|(file, error)| open::unreachable(&file, error))?;
         let log = OpenLog::open(open::beside(path, "-wal"))
             .map_err(|error| open::unreachable(path, error))?;
@@ -174,7 +181,9 @@ impl SqliteStorage {
         let (path, begins_log) = (path.to_owned(), Cell::new(true));
         let max_log_pages = log::MAX_PAGES;
         let care = Arc::default();
-        Ok(Self { connection, path, files, log, database, begins_log, max_log_pages, care })
+        let storage =
+            Self { connection, path, files, log, database, begins_log, max_log_pages, care };
+        Ok((storage, is_log_left_out))
     }
 
     /// Sound letters of a mailbox. Damaged ones on the way to them are set aside.

@@ -61,7 +61,7 @@ pub(super) fn open(
     options: &SqliteOptions,
     absent: Absent,
     missing: Missing,
-) -> Result<Connection, SqliteError> {
+) -> Result<Opened, SqliteError> {
     refuse_strange_files(path)?;
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.len() == 0 => {
@@ -97,7 +97,8 @@ pub(super) fn open(
         Absent::Create => inspect(),
         Absent::Refuse => look_again(inspect),
     };
-    let found = found.map_err(|error| of_log(path, error))?;
+    let Inspected { schema: found, is_log_left_out } =
+        found.map_err(|error| of_log(path, error))?;
     if found < known {
         if absent == Absent::Refuse {
             return Err(SqliteError::OlderSchema { path: path.to_owned(), found });
@@ -109,7 +110,20 @@ pub(super) fn open(
         // The first to read makes the files of the log.
         .and_then(|()| pragma::<i64>(&connection, "user_version"))
         .map_err(|error| failure(path, &error))?;
-    Ok(connection)
+    Ok(Opened { connection, is_log_left_out })
+}
+
+/// A database that is open.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    /// Its log was missing, and what was in it is lost.
+    pub(super) is_log_left_out: bool,
+}
+
+/// What was found before anything is changed.
+struct Inspected {
+    schema: i64,
+    is_log_left_out: bool,
 }
 
 /// A running server may write to the log, or begin a new one, just while somebody else looks.
@@ -138,11 +152,16 @@ pub(super) fn of_log(path: &Path, error: SqliteError) -> SqliteError {
 }
 
 /// Its schema, if it is one of ours, and its log belongs to it.
-fn inspect(connection: &Connection, path: &Path, missing: Missing) -> Result<i64, SqliteError> {
-    let found = known_schema(connection, path)?;
-    if found >= WITH_GENERATIONS {
+fn inspect(
+    connection: &Connection,
+    path: &Path,
+    missing: Missing,
+) -> Result<Inspected, SqliteError> {
+    let (schema, mut is_log_left_out) = (known_schema(connection, path)?, false);
+    if schema >= WITH_GENERATIONS {
         match generation::check(connection, path) {
             Err(SqliteError::LogMissing { .. }) if missing == Missing::Accept => {
+                is_log_left_out = true;
                 tracing::warn!(
                     name: "database_log_left_out",
                     path = %path.display(),
@@ -153,7 +172,7 @@ fn inspect(connection: &Connection, path: &Path, missing: Missing) -> Result<i64
             checked => checked?,
         }
     }
-    Ok(found)
+    Ok(Inspected { schema, is_log_left_out })
 }
 
 /// No server uses it any more.

@@ -83,6 +83,40 @@ impl SqliteStorage {
     }
 }
 
+/// Users and letters may be lost that came last, and nobody knows which: ids that new users would get rest, and nobody
+/// hears that a letter was delivered that is not there.
+pub(super) fn guard(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
+    rest_ids(connection, &BTreeSet::new(), false, now)?;
+    deny_no_letter(connection, now)
+}
+
+fn rest_ids(
+    connection: &Connection,
+    lost: &BTreeSet<UserId>,
+    is_end_lost: bool,
+    now: UnixTime,
+) -> Result<(), Fault> {
+    let mut known = restore::known_ids(connection)?;
+    let lost: Vec<_> = lost.iter().copied().filter(|id| !known.contains(id)).collect();
+    known.extend(&lost);
+    let half = free_ids::count(&known) / 2;
+    let next = if is_end_lost { half } else { half.min(NEXT_IDS) };
+    let rest = "INSERT INTO resting_ids (user_id, removed_at) VALUES (?, ?)";
+    for id in lost.into_iter().chain(free_ids::next(&known, next)) {
+        connection.prepare_cached(rest)?.execute(params![id.get(), now.as_seconds()])?;
+    }
+    Ok(())
+}
+
+fn deny_no_letter(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
+    let until = now.shifted(i64::try_from(LETTERS_MISSING.as_secs()).unwrap_or(i64::MAX));
+    connection.execute(
+        "INSERT INTO restores (restored_at, letters_missing_until) VALUES (?, ?)",
+        [now.as_seconds(), until.as_seconds()],
+    )?;
+    Ok(())
+}
+
 /// To read what can be read: also of a file that is shorter than its first page says.
 fn connect(damaged: &Path) -> rusqlite::Result<Connection> {
     let old = open::connect(damaged)?;
@@ -312,23 +346,11 @@ impl<'a> Salvager<'a> {
 
     /// Ids that users had who are lost must not go to others, to whom letters for them would be brought.
     fn rest_ids(&mut self) -> Result<(), Fault> {
-        let mut known = restore::known_ids(self.new)?;
-        self.lost.retain(|id| !known.contains(id));
-        known.extend(&self.lost);
-        let half = free_ids::count(&known) / 2;
-        let next = if self.is_end_lost { half } else { half.min(NEXT_IDS) };
-        let rest = "INSERT INTO resting_ids (user_id, removed_at) VALUES (?, ?)";
-        for id in self.lost.iter().copied().chain(free_ids::next(&known, next)) {
-            self.new.prepare_cached(rest)?.execute(params![id.get(), self.now.as_seconds()])?;
-        }
+        rest_ids(self.new, &self.lost, self.is_end_lost, self.now)?;
         let count = "SELECT count(*) FROM resting_ids WHERE removed_at = ?";
         let resting: i64 = self.new.query_one(count, [self.now.as_seconds()], |row| row.get(0))?;
         self.found.resting_ids = usize::try_from(resting).unwrap_or(0);
         Ok(())
-    }
-
-    fn letters_missing_until(&self) -> UnixTime {
-        self.now.shifted(i64::try_from(LETTERS_MISSING.as_secs()).unwrap_or(i64::MAX))
     }
 
     fn the_rest(&mut self) -> Result<(), Fault> {
@@ -397,10 +419,7 @@ impl<'a> Salvager<'a> {
         let lost = decisions.into_iter().filter(|(is_all, _)| !is_all).map(|(_, name)| name);
         self.found.lost_decisions = lost.collect();
         // A letter that is not there may be one that could not be read.
-        self.new.execute(
-            "INSERT INTO restores (restored_at, letters_missing_until) VALUES (?, ?)",
-            [self.now.as_seconds(), self.letters_missing_until().as_seconds()],
-        )?;
+        deny_no_letter(self.new, self.now)?;
         self.new.execute(
             "UPDATE queue_mark SET last_queue_id = max(last_queue_id, \
              coalesce((SELECT max(queue_id) FROM pending_messages), 0))",

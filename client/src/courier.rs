@@ -221,7 +221,8 @@ fn run(
     begun: impl FnOnce(Arc<mio::Waker>),
 ) -> Result<(), Failure> {
     let home = Home::open(&dir)?;
-    let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
+    let identity = home.identity()?.filter(|identity| identity.user_id().is_some());
+    let identity = identity.ok_or_else(Failure::not_registered)?;
     let account = Account::new(identity)?;
     let remark = tell.clone();
     let host = (surroundings.host)(Rc::new(move |note| {

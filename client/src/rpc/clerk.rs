@@ -74,7 +74,8 @@ type Outcome = Result<Reply, Refusal>;
 impl<'a> Clerk<'a> {
     pub(super) fn open(office: &'a Office, account: Option<&'a str>) -> Result<Self, Failure> {
         let home = Rc::new(Home::open(&office.dir)?);
-        let identity = home.identity()?.ok_or_else(Failure::not_registered)?;
+        let identity = home.identity()?.filter(|identity| identity.user_id().is_some());
+        let identity = identity.ok_or_else(Failure::not_registered)?;
         Ok(Self {
             office,
             account,

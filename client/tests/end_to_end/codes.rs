@@ -27,6 +27,8 @@ fn a_server_with_another_key_than_the_pinned_one_exits_4() {
         let ran = anna.register_with(code).exits(4).says("has another key than the one in");
         ran.says(&server.address().to_string()).says("Nobody is registered");
         anna.run(&["history", "+4915112345602"]).exits(1).says("nobody is registered here");
+        // Nothing waits there that would go out under the number of whoever registers.
+        anna.run(&["rpc"]).exits(1).says("nobody is registered here");
     }
 }
 
